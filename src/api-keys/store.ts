@@ -1,0 +1,93 @@
+import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { type ApiKeyId, fromUuid, type OrganizationId } from "../core/ids.ts";
+import type { Principal, Scope } from "../core/principal.ts";
+import type { Database } from "../platform/db.ts";
+import type { ApiKey } from "./api-key.ts";
+import { apiKeys } from "./table.ts";
+
+export type NewApiKey = Omit<ApiKey, "lastUsedAt" | "revokedAt" | "createdAt"> & { keyHash: Buffer };
+
+/** A key in force, as authentication needs it. */
+export type KnownKey = { principal: Principal & { kind: "api_key" }; isUseStale: boolean };
+
+type KnownRow = {
+	id: string;
+	organization_id: string;
+	project_id: string | null;
+	scopes: Scope[];
+	is_use_stale: boolean;
+};
+
+export function apiKeyStore({ orm, prepared }: Database) {
+	return {
+		async insert(key: NewApiKey): Promise<ApiKey> {
+			const [row] = await orm.insert(apiKeys).values(key).returning();
+			return row as ApiKey;
+		},
+
+		async find(id: ApiKeyId): Promise<ApiKey | null> {
+			const [row] = await orm.select().from(apiKeys).where(eq(apiKeys.id, id));
+			return row ?? null;
+		},
+
+		/** Newest first, revoked ones too. With a limit, one row more than that, to show whether there are more. */
+		async list(
+			organizationId: OrganizationId,
+			page: { limit: number | null; before: ApiKeyId | null },
+		): Promise<ApiKey[]> {
+			const rows = orm
+				.select()
+				.from(apiKeys)
+				.where(
+					and(
+						eq(apiKeys.organizationId, organizationId),
+						page.before === null ? undefined : lt(apiKeys.id, page.before),
+					),
+				)
+				.orderBy(desc(apiKeys.id));
+			return page.limit === null ? rows : rows.limit(page.limit + 1);
+		},
+
+		/** Null when there is no such key or it was revoked before. */
+		async revoke(id: ApiKeyId): Promise<ApiKey | null> {
+			const [row] = await orm
+				.update(apiKeys)
+				.set({ revokedAt: sql`clock_now()` })
+				.where(and(eq(apiKeys.id, id), isNull(apiKeys.revokedAt)))
+				.returning();
+			return row ?? null;
+		},
+
+		/** The key with this hash, unless it is revoked or expired. On the way of every request. */
+		async findKnown(keyHash: Buffer): Promise<KnownKey | null> {
+			const [row] = await prepared<KnownRow>(
+				"find_api_key",
+				`select id, organization_id, project_id, scopes,
+					last_used_at is null or last_used_at <= clock_now() - interval '1 minute' as is_use_stale
+				from api_keys
+				where key_hash = $1 and revoked_at is null and (expires_at is null or expires_at > clock_now())`,
+				[keyHash],
+			);
+			if (!row) return null;
+			return {
+				principal: {
+					kind: "api_key",
+					keyId: fromUuid("key", row.id),
+					organizationId: fromUuid("org", row.organization_id),
+					projectId: row.project_id === null ? null : fromUuid("prj", row.project_id),
+					scopes: row.scopes,
+				},
+				isUseStale: row.is_use_stale,
+			};
+		},
+
+		/** Writes down that the key was used, at most once a minute. */
+		async touch(id: ApiKeyId): Promise<void> {
+			const isStale = sql`(${apiKeys.lastUsedAt} is null or ${apiKeys.lastUsedAt} <= clock_now() - interval '1 minute')`;
+			await orm
+				.update(apiKeys)
+				.set({ lastUsedAt: sql`clock_now()` })
+				.where(and(eq(apiKeys.id, id), isStale));
+		},
+	};
+}

@@ -1,0 +1,86 @@
+import { type Static, Type } from "@sinclair/typebox";
+import { invalid } from "../core/errors.ts";
+import { type Scope, scopes } from "../core/principal.ts";
+import { nextCursor, nullable, Timestamp } from "../http/wire.ts";
+import type { ApiKey } from "./api-key.ts";
+
+const ScopeWire = Type.Unsafe<Scope>(Type.String({ enum: [...scopes] }));
+
+export const ApiKeyWire = Type.Object({
+	id: Type.String(),
+	organization_id: Type.String(),
+	project_id: nullable(Type.String()),
+	name: Type.String(),
+	key_prefix: Type.String(),
+	scopes: Type.Array(ScopeWire),
+	source: Type.String(),
+	is_active: Type.Boolean(),
+	device_name: nullable(Type.String()),
+	expires_at: nullable(Timestamp),
+	last_used_at: nullable(Timestamp),
+	revoked_at: nullable(Timestamp),
+	created_by_user_id: nullable(Type.String()),
+	created_at: Timestamp,
+});
+
+/** A key is active until it is revoked or `now` has reached its expiry. */
+export function toApiKeyWire(key: ApiKey, now: Date): Static<typeof ApiKeyWire> {
+	return {
+		id: key.id,
+		organization_id: key.organizationId,
+		project_id: key.projectId,
+		name: key.name,
+		key_prefix: key.keyPrefix,
+		scopes: key.scopes,
+		source: key.source,
+		is_active: key.revokedAt === null && (key.expiresAt === null || key.expiresAt > now),
+		device_name: key.deviceName,
+		expires_at: key.expiresAt?.toISOString() ?? null,
+		last_used_at: key.lastUsedAt?.toISOString() ?? null,
+		revoked_at: key.revokedAt?.toISOString() ?? null,
+		created_by_user_id: key.createdByUserId,
+		created_at: key.createdAt.toISOString(),
+	};
+}
+
+export const ApiKeysAnswer = Type.Object({ api_keys: Type.Array(ApiKeyWire), next_cursor: nextCursor });
+
+export const IssuedApiKeyAnswer = Type.Object({
+	api_key: ApiKeyWire,
+	plaintext_api_key: Type.String({ description: "Shown this once." }),
+});
+
+export const RevokedAnswer = Type.Object({ revoked: Type.Literal(true) });
+
+export const CreateApiKeyBody = Type.Object(
+	{
+		name: Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000]*$" }),
+		scopes: Type.Array(ScopeWire, { minItems: 1, maxItems: scopes.length, uniqueItems: true }),
+		project_id: Type.Optional(nullable(Type.String({ maxLength: 100 }))),
+		expires_at: Type.Optional(nullable(Timestamp)),
+		device_name: Type.Optional(nullable(Type.String({ maxLength: 100, pattern: "^[^\\u0000]*$" }))),
+	},
+	{ additionalProperties: false },
+);
+
+export function fromCreateBody(body: Static<typeof CreateApiKeyBody>) {
+	return {
+		name: body.name,
+		scopes: body.scopes,
+		projectId: body.project_id ?? null,
+		expiresAt: readMoment(body.expires_at ?? null),
+		// An empty text is no value, and answers never hold one.
+		deviceName: body.device_name || null,
+	};
+}
+
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/i;
+
+function readMoment(text: string | null): Date | null {
+	if (text === null) return null;
+	const moment = new Date(rfc3339.test(text) ? text : Number.NaN);
+	if (Number.isNaN(moment.getTime())) {
+		throw invalid("expires_at", "`expires_at` must be an RFC 3339 time, such as 2030-01-31T12:00:00Z.");
+	}
+	return moment;
+}

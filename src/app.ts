@@ -1,0 +1,125 @@
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import fastify, {
+	type FastifyBaseLogger,
+	type FastifyInstance,
+	type FastifyReply,
+	type FastifyRequest,
+	LogController,
+	type RawReplyDefaultExpression,
+	type RawRequestDefaultExpression,
+	type RawServerDefault,
+} from "fastify";
+import { apiKeyRoutes } from "./api-keys/routes.ts";
+import { recordRefusal } from "./audit/record-refusal.ts";
+import { auditRoutes } from "./audit/routes.ts";
+import { findPrincipal } from "./authenticate.ts";
+import type { Context } from "./context.ts";
+import { newRequestId } from "./core/ids.ts";
+import { deliveryRoutes } from "./deliveries/routes.ts";
+import { eventRoutes } from "./events/routes.ts";
+import { useAccess } from "./http/access.ts";
+import { useJsonBodies, useRawBodies } from "./http/body.ts";
+import { answerError, useErrorHandler } from "./http/error-handler.ts";
+import { healthRoutes, type ReadinessCheck } from "./http/health.ts";
+import { trackMethods } from "./http/method-not-allowed.ts";
+import { useOpenApi } from "./http/openapi.ts";
+import { useRequestLog } from "./http/request-log.ts";
+import { useValidation } from "./http/validation.ts";
+import { ErrorWire } from "./http/wire.ts";
+import { inboundRoutes } from "./inbound/routes.ts";
+import { integrationRoutes } from "./integrations/routes.ts";
+import { jobRoutes } from "./jobs/routes.ts";
+import { createLocators } from "./locators.ts";
+import { meRoutes } from "./me/routes.ts";
+import { organizationRoutes } from "./organizations/routes.ts";
+import { projectRoutes } from "./projects/routes.ts";
+import { endpointRoutes } from "./webhook-endpoints/routes.ts";
+
+export type Api = FastifyInstance<
+	RawServerDefault,
+	RawRequestDefaultExpression,
+	RawReplyDefaultExpression,
+	FastifyBaseLogger,
+	TypeBoxTypeProvider
+>;
+
+const bodyBytesMax = 256 * 1024;
+const inboundBytesMax = 5 * 1024 * 1024;
+
+/** The HTTP server in three scopes: public, the API for known callers, and what providers post. Never listens. */
+export async function buildApp(ctx: Context, checks: Record<string, ReadinessCheck>): Promise<Api> {
+	const app: Api = fastify({
+		loggerInstance: ctx.log as FastifyBaseLogger,
+		logController: new LogController({ disableRequestLogging: true }),
+		bodyLimit: bodyBytesMax,
+		trustProxy: trustedHops(ctx.config.trustProxy),
+		genReqId: newRequestId,
+		requestTimeout: 30_000,
+		keepAliveTimeout: 65_000,
+		forceCloseConnections: "idle",
+		return503OnClosing: false,
+		rewriteUrl: (request) => withoutPrefix(request.url ?? "/", ctx.publicUrl()),
+		routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
+		frameworkErrors: answerError,
+	}).withTypeProvider<TypeBoxTypeProvider>();
+	const methods = trackMethods(app);
+	useValidation(app);
+	useErrorHandler(app);
+	useRequestLog(app, ctx.log);
+	app.addSchema(ErrorWire);
+	await useOpenApi(app, { serverUrl: ctx.publicUrl });
+
+	healthRoutes(app, checks);
+	await app.register(async (inbound) => inboundScope(inbound as Api, ctx));
+	await app.register(async (api) => apiScope(api as Api, ctx));
+
+	methods.close();
+	return app;
+}
+
+/** What providers post: raw bytes, judged by their signatures. */
+function inboundScope(app: Api, ctx: Context): void {
+	useRawBodies(app, inboundBytesMax);
+	app.addHook("onRequest", noStore);
+	inboundRoutes(app, ctx);
+}
+
+/** Everything behind a credential. */
+function apiScope(app: Api, ctx: Context): void {
+	app.addHook("onRequest", noStore);
+	useJsonBodies(app);
+	useAccess(app, {
+		findPrincipal: (credential) => findPrincipal(ctx, credential),
+		locators: createLocators(ctx),
+		ratePerSecond: ctx.config.rateLimitPerSecond,
+		onRefused: (principal, refused) => recordRefusal(ctx, principal, refused),
+	});
+	meRoutes(app, ctx);
+	organizationRoutes(app, ctx);
+	apiKeyRoutes(app, ctx);
+	auditRoutes(app, ctx);
+	projectRoutes(app, ctx);
+	jobRoutes(app, ctx);
+	integrationRoutes(app, ctx);
+	eventRoutes(app, ctx);
+	endpointRoutes(app, ctx);
+	deliveryRoutes(app, ctx);
+}
+
+async function noStore(_request: FastifyRequest, reply: FastifyReply): Promise<void> {
+	reply.header("cache-control", "no-store");
+}
+
+/** `PUBLIC_URL` may carry a path: routes are served with it and without. */
+function withoutPrefix(url: string, publicUrl: string): string {
+	const prefix = new URL(publicUrl).pathname.replace(/\/+$/, "");
+	const hasPrefix =
+		prefix !== "" && (url === prefix || url.startsWith(`${prefix}/`) || url.startsWith(`${prefix}?`));
+	if (!hasPrefix) return url;
+	const rest = url.slice(prefix.length);
+	return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+function trustedHops(trustProxy: boolean | number | string) {
+	return typeof trustProxy === "number" ? (_address: string, hop: number) => hop < trustProxy : trustProxy;
+}

@@ -1,0 +1,227 @@
+import { isIP } from "node:net";
+import { schedulePattern } from "./deliveries/engine/retry-schedule.ts";
+
+/** A variable of the environment: how its text becomes a value, and what holds when it is not set. */
+type Variable<Value> = { read: (text: string) => Value; fallback: Value };
+
+/** Thrown with every fault of the environment at once, one sentence a line. */
+export class ConfigError extends Error {}
+
+export type EncryptionKeyText = { id: string; base64: string };
+
+const variables = {
+	DATABASE_URL: optional(postgresUrl),
+	DATA_DIR: { read: (text: string) => text, fallback: ".data" },
+	PORT: { read: integer(0, 65_535), fallback: 3000 },
+	HOST: { read: (text: string) => text, fallback: "127.0.0.1" },
+	PUBLIC_URL: optional(webUrl),
+	DASHBOARD_URL: optional(webUrl),
+	TRUST_PROXY: { read: trustProxy, fallback: false as boolean | number | string },
+	ENCRYPTION_KEYS: optional(encryptionKeys),
+	ADMIN_TOKEN: optional(minLength(16)),
+	BOOTSTRAP: optional(boolean),
+	ROLE: { read: oneOf("all", "api", "worker"), fallback: "all" as const },
+	NODE_ENV: optional((text: string) => text),
+	PROJECT_CLUSTER_URL: optional(postgresUrl),
+	PROJECT_PUBLIC_HOST: optional(hostName),
+	PROJECT_DIRECT_PORT: optional(integer(1, 65_535)),
+	PROJECT_POOLED_HOST: optional(hostName),
+	PROJECT_POOLED_PORT: optional(integer(1, 65_535)),
+	PROJECT_DB_ALLOW_PRIVATE_NETWORKS: { read: cidrs, fallback: [] as string[] },
+	WEBHOOK_ALLOW_PRIVATE_NETWORKS: { read: cidrsOrTrue, fallback: [] as string[] | "any" },
+	RATE_LIMIT_PER_SECOND: { read: integer(1, 1_000_000), fallback: 500 },
+	CLERK_API_URL: { read: origin, fallback: "https://api.clerk.com" },
+	WEBHOOK_RETRY_SCHEDULE: { read: schedule, fallback: [0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000] },
+	WEBHOOK_TIMEOUT_MS: { read: integer(100, 60_000), fallback: 15_000 },
+	WEBHOOK_CONCURRENCY: { read: integer(1, 5_000), fallback: 256 },
+	WEBHOOK_ENDPOINT_CONCURRENCY: { read: integer(1, 1_000), fallback: 20 },
+	LOG_LEVEL: {
+		read: oneOf("trace", "debug", "info", "warn", "error", "silent"),
+		fallback: "info" as const,
+	},
+} satisfies Record<string, Variable<unknown>>;
+
+type Values = {
+	[Name in keyof typeof variables]: ReturnType<(typeof variables)[Name]["read"]> | FallbackOf<Name>;
+};
+type FallbackOf<Name extends keyof typeof variables> = (typeof variables)[Name]["fallback"];
+
+export type Config = ReturnType<typeof shape>;
+
+/**
+ * Reads the environment (contract §6) into one frozen object. An empty variable counts as unset.
+ * Throws a ConfigError that names every variable which is wrong.
+ */
+export function readConfig(env: Record<string, string | undefined>): Config {
+	const faults: string[] = [];
+	const entries = Object.entries<Variable<unknown>>(variables).map(([name, variable]) => {
+		const text = env[name];
+		if (text === undefined || text === "") return [name, variable.fallback];
+		try {
+			return [name, variable.read(text)];
+		} catch (error) {
+			faults.push(`${name} ${error instanceof Error ? error.message : "is not valid"}.`);
+			return [name, variable.fallback];
+		}
+	});
+	const values = Object.fromEntries(entries) as Values;
+	faults.push(...productionFaults(values, env));
+	if (faults.length > 0) throw new ConfigError(faults.join("\n"));
+	return Object.freeze(shape(values));
+}
+
+function productionFaults(values: Values, env: Record<string, string | undefined>): string[] {
+	if (values.NODE_ENV !== "production") return [];
+	const faults: string[] = [];
+	if (!env.ENCRYPTION_KEYS) {
+		faults.push("ENCRYPTION_KEYS must be set with NODE_ENV=production, as id:base64(32 bytes).");
+	}
+	if (!env.PROJECT_CLUSTER_URL) {
+		faults.push("PROJECT_CLUSTER_URL must name the cluster for created databases with NODE_ENV=production.");
+	}
+	if (values.WEBHOOK_ALLOW_PRIVATE_NETWORKS === "any") {
+		faults.push("WEBHOOK_ALLOW_PRIVATE_NETWORKS may not be `true` with NODE_ENV=production: list CIDRs.");
+	}
+	return faults;
+}
+
+function shape(values: Values) {
+	return {
+		databaseUrl: values.DATABASE_URL,
+		dataDir: values.DATA_DIR,
+		port: values.PORT,
+		host: values.HOST,
+		/** Without a trailing slash; null until the server listens and knows its own address. */
+		publicUrl: values.PUBLIC_URL,
+		dashboardUrl: values.DASHBOARD_URL,
+		trustProxy: values.TRUST_PROXY,
+		encryptionKeys: values.ENCRYPTION_KEYS,
+		adminToken: values.ADMIN_TOKEN,
+		bootstrap: values.BOOTSTRAP ?? values.NODE_ENV !== "production",
+		role: values.ROLE,
+		projectCluster: {
+			url: values.PROJECT_CLUSTER_URL,
+			publicHost: values.PROJECT_PUBLIC_HOST,
+			directPort: values.PROJECT_DIRECT_PORT,
+			pooledHost: values.PROJECT_POOLED_HOST,
+			pooledPort: values.PROJECT_POOLED_PORT,
+		},
+		projectDbAllowedNetworks: values.PROJECT_DB_ALLOW_PRIVATE_NETWORKS,
+		webhookAllowedNetworks: values.WEBHOOK_ALLOW_PRIVATE_NETWORKS,
+		rateLimitPerSecond: values.RATE_LIMIT_PER_SECOND,
+		clerkApiUrl: values.CLERK_API_URL,
+		webhook: {
+			retryScheduleSeconds: values.WEBHOOK_RETRY_SCHEDULE,
+			timeoutMs: values.WEBHOOK_TIMEOUT_MS,
+			concurrency: values.WEBHOOK_CONCURRENCY,
+			endpointConcurrency: values.WEBHOOK_ENDPOINT_CONCURRENCY,
+		},
+		logLevel: values.LOG_LEVEL,
+	};
+}
+
+function optional<Value>(read: (text: string) => Value): Variable<Value | null> {
+	return { read, fallback: null };
+}
+
+function integer(min: number, max: number) {
+	return (text: string): number => {
+		const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+		if (!(value >= min && value <= max)) throw new Error(`must be a whole number from ${min} to ${max}`);
+		return value;
+	};
+}
+
+function boolean(text: string): boolean {
+	if (text === "true" || text === "1") return true;
+	if (text === "false" || text === "0") return false;
+	throw new Error("must be `true` or `false`");
+}
+
+function oneOf<const Option extends string>(...options: Option[]) {
+	return (text: string): Option => {
+		const found = options.find((option) => option === text);
+		if (found === undefined) throw new Error(`must be one of ${options.join(", ")}`);
+		return found;
+	};
+}
+
+function minLength(length: number) {
+	return (text: string): string => {
+		if (text.length < length) throw new Error(`must have at least ${length} characters`);
+		return text;
+	};
+}
+
+function postgresUrl(text: string): string {
+	const protocol = URL.canParse(text) ? new URL(text).protocol : "";
+	if (protocol !== "postgres:" && protocol !== "postgresql:") {
+		throw new Error("must be a URL such as postgres://user:password@host:5432/database");
+	}
+	return text;
+}
+
+function webUrl(text: string): string {
+	const url = URL.canParse(text) ? new URL(text) : null;
+	if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username) {
+		throw new Error("must be an http or https URL without query and user, such as https://api.example.com");
+	}
+	return text.replace(/\/+$/, "");
+}
+
+function origin(text: string): string {
+	const url = new URL(webUrl(text));
+	if (url.pathname !== "/") throw new Error("must be an origin without a path");
+	return url.origin;
+}
+
+function hostName(text: string): string {
+	if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(text)) throw new Error("must be a host name or an address");
+	return text;
+}
+
+function trustProxy(text: string): boolean | number | string {
+	if (text === "true" || text === "false") return text === "true";
+	if (/^\d{1,2}$/.test(text)) return Number(text);
+	const parts = text.split(",").map((part) => part.trim());
+	if (!parts.every((part) => isIP(part) !== 0 || isCidr(part))) {
+		throw new Error("must be `true`, `false`, a number of hops, or a list of addresses and CIDRs");
+	}
+	return parts.join(",");
+}
+
+function encryptionKeys(text: string): EncryptionKeyText[] {
+	const keys = text.split(",").map((part) => /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/=_-]+)$/.exec(part.trim()));
+	const parsed = keys.map((match) => ({ id: match?.[1] ?? "", base64: match?.[2] ?? "" }));
+	const ids = new Set(parsed.map((key) => key.id));
+	const sound = parsed.every((key) => key.id !== "" && Buffer.from(key.base64, "base64").length === 32);
+	if (!sound || ids.size !== parsed.length) {
+		throw new Error("must be a comma-separated list of id:base64(32 bytes), each id once");
+	}
+	return parsed;
+}
+
+function cidrs(text: string): string[] {
+	const parts = text.split(",").map((part) => part.trim());
+	if (!parts.every(isCidr)) throw new Error("must be a comma-separated list of CIDRs, such as 10.0.0.0/8");
+	return parts;
+}
+
+function cidrsOrTrue(text: string): string[] | "any" {
+	return text === "true" ? "any" : cidrs(text);
+}
+
+function isCidr(text: string): boolean {
+	const [address = "", bits = "", ...rest] = text.split("/");
+	const version = isIP(address);
+	return (
+		rest.length === 0 && /^\d{1,3}$/.test(bits) && version !== 0 && Number(bits) <= (version === 4 ? 32 : 128)
+	);
+}
+
+function schedule(text: string): number[] {
+	if (!schedulePattern.test(text)) {
+		throw new Error("must be 1 to 32 waits in seconds, comma-separated, such as 0,5,300");
+	}
+	return text.split(",").map(Number);
+}

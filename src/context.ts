@@ -1,0 +1,106 @@
+import { apiKeyStore } from "./api-keys/store.ts";
+import { auditStore } from "./audit/store.ts";
+import type { Config } from "./config.ts";
+import type { Clock } from "./core/clock.ts";
+import type { EndpointId, IntegrationId, JobId } from "./core/ids.ts";
+import type { Log } from "./core/log.ts";
+import { deliveryStore } from "./deliveries/store.ts";
+import { publishStore } from "./events/publish-store.ts";
+import { eventStore } from "./events/store.ts";
+import { inboundStore } from "./inbound/store.ts";
+import { integrationStore } from "./integrations/store.ts";
+import { jobStore } from "./jobs/store.ts";
+import { organizationStore } from "./organizations/store.ts";
+import type { AddressGuard } from "./platform/address-guard.ts";
+import type { Database, DatabasePool } from "./platform/db.ts";
+import type { ProjectDatabases } from "./platform/project-db.ts";
+import type { Queue, Tasks } from "./platform/queue.ts";
+import type { Sender } from "./platform/sender.ts";
+import type { Vault } from "./platform/vault.ts";
+import { projectStore } from "./projects/store.ts";
+import type { ProviderRegistry } from "./providers/registry.ts";
+import { retentionStore } from "./retention/store.ts";
+import { endpointStore } from "./webhook-endpoints/store.ts";
+
+/** Every task and what it carries: identifiers, never secrets. The rows say what is to be done. */
+export type TaskData = {
+	"jobs.run": { jobId: JobId };
+	"inbound.apply": { integrationId: IntegrationId };
+	"deliveries.dispatch": Record<string, never>;
+	"projects.drop_expired": Record<string, never>;
+	"tables.maintain": Record<string, never>;
+};
+
+export type Stores = ReturnType<typeof createStores>;
+
+/** What operations may reach; each takes the part that it names in its signature. */
+export type Context = {
+	config: Config;
+	log: Log;
+	/** The database's time. */
+	clock: Clock;
+	/** Names this process in `claimed_by` and in the log. */
+	replica: string;
+	/** Where callers reach this server, without a trailing slash. */
+	publicUrl: () => string;
+	stores: Stores;
+	tasks: Tasks<TaskData>;
+	/** Runs `work` in one transaction: what it writes, publishes and enqueues exists together or not at all. */
+	transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
+	/** Tells the engine that these endpoints have due deliveries. Costs latency, never an event, when lost. */
+	wakeDeliveries: (endpointIds: readonly EndpointId[]) => void;
+	vault: Vault;
+	webhookGuard: AddressGuard;
+	databaseGuard: AddressGuard;
+	sender: Sender;
+	providers: ProviderRegistry;
+	projectDatabases: ProjectDatabases;
+};
+
+export type Transaction = Pick<Context, "stores" | "tasks" | "wakeDeliveries" | "clock" | "config" | "vault">;
+
+/** The outside parts that a context is made of. */
+export type ContextParts = Omit<Context, "stores" | "tasks" | "transaction"> & {
+	database: DatabasePool;
+	queue: Queue<TaskData>;
+};
+
+export function createContext({ database, queue, ...parts }: ContextParts): Context {
+	return {
+		...parts,
+		stores: createStores(database),
+		tasks: queue.tasks,
+		transaction: async (work) => {
+			const woken: EndpointId[] = [];
+			const result = await database.transaction((within) =>
+				work({
+					stores: createStores(within),
+					tasks: queue.within(within),
+					wakeDeliveries: (endpointIds) => woken.push(...endpointIds),
+					clock: parts.clock,
+					config: parts.config,
+					vault: parts.vault,
+				}),
+			);
+			parts.wakeDeliveries(woken);
+			return result;
+		},
+	};
+}
+
+function createStores(database: Database) {
+	return {
+		organizations: organizationStore(database),
+		apiKeys: apiKeyStore(database),
+		audit: auditStore(database),
+		projects: projectStore(database),
+		jobs: jobStore(database),
+		integrations: integrationStore(database),
+		inbound: inboundStore(database),
+		publish: publishStore(database),
+		events: eventStore(database),
+		endpoints: endpointStore(database),
+		deliveries: deliveryStore(database),
+		retention: retentionStore(database),
+	};
+}

@@ -1,0 +1,108 @@
+import type { Config } from "../../config.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { EndpointId } from "../../core/ids.ts";
+import type { Log } from "../../core/log.ts";
+import type { DatabasePool } from "../../platform/db.ts";
+import type { Tasks } from "../../platform/queue.ts";
+import type { Sender } from "../../platform/sender.ts";
+import type { Vault } from "../../platform/vault.ts";
+import { claimStore } from "./claim-store.ts";
+import { createDispatcher } from "./dispatcher.ts";
+import { laneStore } from "./lane-store.ts";
+import { settleStore } from "./settle-store.ts";
+import { createSettler } from "./settler.ts";
+import { createWaker } from "./waker.ts";
+
+export type Engine = {
+	start(): void;
+	/** Marks lanes as due and gets them served, here or on a replica that runs tasks. */
+	wake(endpointIds: readonly EndpointId[]): void;
+	/** Looks for due deliveries now. */
+	poke(): void;
+	stop(timeoutMs: number): Promise<void>;
+	isAlive(): boolean;
+};
+
+type EngineOptions = {
+	config: Pick<Config, "webhook">;
+	log: Log;
+	clock: Clock;
+	vault: Vault;
+	sender: Sender;
+	enginePool: DatabasePool;
+	/** Commits without waiting for the disk: a claim lost in a crash of Postgres is a claim not made. */
+	claimPool: DatabasePool;
+	/** Whether this process sends, or only publishes. */
+	runs: boolean;
+	queue: { tasks: Tasks<{ "deliveries.dispatch": Record<string, never> }> };
+};
+
+const settleMarginMs = 15_000;
+const sweepMs = 5_000;
+
+/** Puts the parts of the delivery engine together. */
+export function createEngine(options: EngineOptions): Engine {
+	const { config, log, clock, vault, sender, enginePool, claimPool, runs, queue } = options;
+	const settler = createSettler({ store: settleStore(enginePool), log, onSettled: () => dispatcher.poke() });
+	const dispatcher = createDispatcher({
+		sender,
+		vault: openedOnce(vault),
+		clock,
+		log,
+		settler,
+		claims: claimStore(claimPool),
+		retryScheduleSeconds: config.webhook.retryScheduleSeconds,
+		concurrency: config.webhook.concurrency,
+		endpointConcurrency: config.webhook.endpointConcurrency,
+		leaseMs: config.webhook.timeoutMs + settleMarginMs,
+	});
+	const lanes = laneStore(enginePool);
+	const waker = createWaker({
+		lanes,
+		log,
+		poke: runs ? dispatcher.poke : () => queue.tasks.send("deliveries.dispatch", {}),
+	});
+	let sweeping: NodeJS.Timeout | undefined;
+	const sweep = async () => {
+		try {
+			const found = await lanes.sweep();
+			if (found > 0) log.info({ lanes: found }, "the sweep found lanes whose wake was lost");
+			if (found > 0) dispatcher.poke();
+		} catch (error) {
+			log.warn({ err: error }, "the sweep for lost wakes failed");
+		}
+	};
+	return {
+		start: () => {
+			if (!runs) return;
+			dispatcher.start();
+			sweeping = setInterval(sweep, sweepMs);
+		},
+		wake: waker.wake,
+		poke: dispatcher.poke,
+		stop: async (timeoutMs) => {
+			clearInterval(sweeping);
+			await waker.flush();
+			await dispatcher.stop(timeoutMs);
+		},
+		isAlive: () => !runs || dispatcher.isAlive(),
+	};
+}
+
+const openedMax = 5_000;
+
+/** Keeps what was opened, so that a hot endpoint's secret is not opened for each attempt. */
+function openedOnce(vault: Vault): Vault {
+	const opened = new Map<string, string>();
+	return {
+		...vault,
+		open: (sealed, place) => {
+			const known = opened.get(sealed);
+			if (known !== undefined) return known;
+			const text = vault.open(sealed, place);
+			if (opened.size >= openedMax) opened.clear();
+			opened.set(sealed, text);
+			return text;
+		},
+	};
+}

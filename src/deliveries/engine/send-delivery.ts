@@ -1,0 +1,96 @@
+import type { Clock } from "../../core/clock.ts";
+import type { Sender, SendOutcome } from "../../platform/sender.ts";
+import type { Vault } from "../../platform/vault.ts";
+import type { ClaimedDelivery } from "./claim-store.ts";
+import type { AttemptResult } from "./settle-store.ts";
+import { signedHeaders } from "./sign.ts";
+import { judge, type Verdict } from "./verdict.ts";
+
+export type SendContext = {
+	sender: Sender;
+	vault: Vault;
+	clock: Clock;
+	retryScheduleSeconds: readonly number[];
+};
+
+/** Signs and sends one claimed delivery. Null when a trouble of our own kept it from being sent at all. */
+export async function sendDelivery(
+	ctx: SendContext,
+	delivery: ClaimedDelivery,
+): Promise<AttemptResult | null> {
+	const at = ctx.clock.now();
+	if (delivery.payload === null) return expired(delivery, at);
+	const body = Buffer.from(delivery.payload);
+	const outcome = await ctx.sender.send({
+		url: delivery.url,
+		body,
+		headers: {
+			...delivery.headers,
+			...openSecretHeaders(ctx.vault, delivery),
+			...signedHeaders({
+				body,
+				eventId: delivery.eventId,
+				eventType: delivery.eventType,
+				deliveryId: delivery.id,
+				secrets: delivery.secrets.map(({ id, sealed }) =>
+					ctx.vault.open(sealed, { row: id, column: "endpoint_secrets.secret" }),
+				),
+				at,
+			}),
+		},
+	});
+	if (outcome.kind === "failed" && outcome.ours) return null;
+	const verdict = judge({
+		outcome,
+		delivery,
+		schedule: ctx.retryScheduleSeconds,
+		now: ctx.clock.now(),
+		random: Math.random(),
+	});
+	return { delivery, verdict, at, durationMs: Math.round(outcome.durationMs), ...responseOf(outcome) };
+}
+
+/** The event was erased or outlived its retention while it waited: there is nothing left to send. */
+function expired(delivery: ClaimedDelivery, at: Date): AttemptResult {
+	const verdict: Verdict = {
+		state: "failed",
+		responseStatus: null,
+		errorCode: "expired",
+		error: "The event's payload is gone, so there is nothing left to send.",
+		waitMs: null,
+	};
+	return {
+		delivery,
+		verdict,
+		at,
+		durationMs: 0,
+		responseHeaders: null,
+		responseBody: null,
+		isPrivate: false,
+	};
+}
+
+function openSecretHeaders(vault: Vault, delivery: ClaimedDelivery): Record<string, string> {
+	if (delivery.secretHeaders === null) return {};
+	const place = { row: delivery.endpointId, column: "webhook_endpoints.secret_headers" };
+	return JSON.parse(vault.open(delivery.secretHeaders, place));
+}
+
+function responseOf(
+	outcome: SendOutcome,
+): Pick<AttemptResult, "responseHeaders" | "responseBody" | "isPrivate"> {
+	if (outcome.kind === "failed") return { responseHeaders: null, responseBody: null, isPrivate: false };
+	return {
+		responseHeaders: outcome.headers.map(([name, value]) => [
+			storable(name),
+			name.toLowerCase() === "set-cookie" ? "[masked]" : storable(value),
+		]),
+		responseBody: storable(outcome.body.toString("utf8")),
+		isPrivate: outcome.addressVerdict === "allowed",
+	};
+}
+
+/** Postgres takes no NUL in text, and no lone surrogate in JSON. */
+function storable(text: string): string {
+	return text.replaceAll("\0", "").toWellFormed();
+}

@@ -1,0 +1,64 @@
+import type { SendErrorCode, SendOutcome } from "../../platform/sender.ts";
+import { nextWaitMs, readRetryAfter } from "./retry-schedule.ts";
+
+/** Contract §5. `unknown`: the process died, so the outcome is not known. */
+export type DeliveryErrorCode = SendErrorCode | "http_4xx" | "http_5xx" | "redirect" | "expired";
+
+/** What an attempt's outcome means for its delivery. */
+export type Verdict =
+	| { state: "delivered"; responseStatus: number }
+	| {
+			state: "pending" | "failed";
+			responseStatus: number | null;
+			errorCode: DeliveryErrorCode;
+			error: string;
+			/** Milliseconds until the next attempt; null when there is none. */
+			waitMs: number | null;
+	  };
+
+type Input = {
+	outcome: SendOutcome;
+	delivery: { attempts: number; maxAttempts: number };
+	schedule: readonly number[];
+	now: Date;
+	/** From 0 to 1. */
+	random: number;
+};
+
+/** 2xx is success; everything else is tried again while the schedule has a place left. */
+export function judge({ outcome, delivery, schedule, now, random }: Input): Verdict {
+	const failure = failureOf(outcome);
+	if (!failure)
+		return { state: "delivered", responseStatus: outcome.kind === "answered" ? outcome.status : 0 };
+	const waitMs = failure.isFinal ? null : nextWaitMs(schedule, delivery, askedWaitMs(outcome, now), random);
+	return {
+		state: waitMs === null ? "failed" : "pending",
+		responseStatus: outcome.kind === "answered" ? outcome.status : null,
+		errorCode: failure.errorCode,
+		error: failure.error,
+		waitMs,
+	};
+}
+
+type FailedAttempt = { errorCode: DeliveryErrorCode; error: string; isFinal: boolean };
+
+function failureOf(outcome: SendOutcome): FailedAttempt | null {
+	if (outcome.kind === "failed")
+		return { errorCode: outcome.errorCode, error: outcome.message, isFinal: false };
+	const { status } = outcome;
+	if (status >= 200 && status < 300) return null;
+	const error = `The receiver answered ${status}.`;
+	if (status < 400) {
+		const sentence = `The receiver answered ${status}; redirects are not followed.`;
+		return { errorCode: "redirect", error: sentence, isFinal: false };
+	}
+	if (status >= 500) return { errorCode: "http_5xx", error, isFinal: false };
+	return { errorCode: "http_4xx", error, isFinal: status === 410 };
+}
+
+/** `Retry-After` counts on 429 and 503 alone. */
+function askedWaitMs(outcome: SendOutcome, now: Date): number | null {
+	if (outcome.kind === "failed" || (outcome.status !== 429 && outcome.status !== 503)) return null;
+	const header = outcome.headers.find(([name]) => name.toLowerCase() === "retry-after");
+	return readRetryAfter(header?.[1] ?? null, now);
+}

@@ -1,0 +1,131 @@
+import { and, asc, desc, eq, getTableColumns, gte, lt, sql } from "drizzle-orm";
+import {
+	type DeliveryId,
+	type EndpointId,
+	type EventId,
+	fromUuid,
+	newId,
+	type OrganizationId,
+	uuidFloor,
+} from "../core/ids.ts";
+import { events } from "../events/table.ts";
+import type { Database } from "../platform/db.ts";
+import type { Attempt, Delivery, DeliveryState } from "./delivery.ts";
+import { deliveries, deliveryAttempts } from "./table.ts";
+
+export type DeliveryFilter = {
+	limit: number;
+	before: DeliveryId | null;
+	state?: DeliveryState;
+	eventType?: string;
+	since?: Date;
+	until?: Date;
+};
+
+/** A delivery with the envelope's text; null once that was erased. */
+export type DeliveryWithPayload = Delivery & { payload: string | null };
+
+type NewDelivery = Pick<
+	Delivery,
+	"organizationId" | "endpointId" | "eventId" | "eventType" | "origin" | "maxAttempts" | "createdAt"
+>;
+
+export function deliveryStore({ orm }: Database) {
+	const withPayload = () =>
+		orm
+			.select({ ...shown, payload: events.payload })
+			.from(deliveries)
+			.leftJoin(events, sameEvent);
+	return {
+		/** Adds one delivery that is due at once. */
+		async insert(delivery: NewDelivery): Promise<DeliveryId> {
+			const id = newId("whd");
+			await orm.insert(deliveries).values({
+				...delivery,
+				id,
+				state: "pending",
+				nextAttemptAt: sql`clock_now()`,
+				updatedAt: delivery.createdAt,
+			});
+			return id;
+		},
+
+		async find(organizationId: OrganizationId, id: DeliveryId): Promise<DeliveryWithPayload | null> {
+			const [row] = await withPayload().where(
+				and(eq(deliveries.organizationId, organizationId), eq(deliveries.id, id)),
+			);
+			return row ?? null;
+		},
+
+		/** Newest first; one row more than `limit`, to show whether there are more. Times are ranges of ids. */
+		async list(endpointId: EndpointId, filter: DeliveryFilter): Promise<DeliveryWithPayload[]> {
+			return withPayload()
+				.where(
+					and(
+						eq(deliveries.endpointId, endpointId),
+						filter.before === null ? undefined : lt(deliveries.id, filter.before),
+						filter.state === undefined ? undefined : eq(deliveries.state, filter.state),
+						filter.eventType === undefined ? undefined : eq(deliveries.eventType, filter.eventType),
+						filter.since === undefined ? undefined : gte(deliveries.id, floorId(filter.since)),
+						filter.until === undefined ? undefined : lt(deliveries.id, floorId(filter.until)),
+					),
+				)
+				.orderBy(desc(deliveries.id))
+				.limit(filter.limit + 1);
+		},
+
+		async listOfEvent(eventId: EventId): Promise<Delivery[]> {
+			return orm
+				.select(shown)
+				.from(deliveries)
+				.where(eq(deliveries.eventId, eventId))
+				.orderBy(asc(deliveries.id));
+		},
+
+		async listAttempts(id: DeliveryId): Promise<Attempt[]> {
+			return orm
+				.select()
+				.from(deliveryAttempts)
+				.where(eq(deliveryAttempts.deliveryId, id))
+				.orderBy(asc(deliveryAttempts.number), asc(deliveryAttempts.id));
+		},
+
+		/** Removes what waits for an endpoint that goes away. Returns how many there were. */
+		async dropPending(endpointId: EndpointId): Promise<number> {
+			const result = await orm
+				.delete(deliveries)
+				.where(and(eq(deliveries.endpointId, endpointId), eq(deliveries.state, "pending")));
+			return result.rowCount ?? 0;
+		},
+
+		/** Removes deliveries that were published while their endpoint was being deleted. */
+		async dropOrphans(): Promise<number> {
+			const { rows } = await orm.execute<{ endpoint_id: string }>(orphanEndpointsSql);
+			let dropped = 0;
+			for (const row of rows) dropped += await this.dropPending(fromUuid("whe", row.endpoint_id));
+			return dropped;
+		},
+	};
+}
+
+const { claimId: _claimId, leaseUntil: _leaseUntil, ...shown } = getTableColumns(deliveries);
+const sameEvent = and(
+	eq(events.organizationId, deliveries.organizationId),
+	eq(events.id, deliveries.eventId),
+);
+
+// One step through the index of pending deliveries for each endpoint that has any.
+const orphanEndpointsSql = sql`
+	with recursive waiting as (
+		(select endpoint_id from deliveries where state = 'pending' order by endpoint_id limit 1)
+		union all
+		select d.endpoint_id from waiting w cross join lateral (
+			select endpoint_id from deliveries where state = 'pending' and endpoint_id > w.endpoint_id
+			order by endpoint_id limit 1
+		) d
+	)
+	select endpoint_id from waiting w where not exists (select 1 from webhook_endpoints e where e.id = w.endpoint_id)`;
+
+function floorId(at: Date): DeliveryId {
+	return fromUuid("whd", uuidFloor(at));
+}

@@ -1,0 +1,43 @@
+/** A published type's name (contract §5). */
+export const eventTypePattern = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
+
+/** What an endpoint may list: a type, or `*` as the last segment. */
+export const eventTypeFilterPattern = "^([A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*(\\.\\*)?|\\*)$";
+
+export const eventTypeLengthMax = 128;
+
+/** Types that only the server emits; publishing one is a 400. */
+const serverTypes = new Set([
+	"job.completed",
+	"job.failed",
+	"project.ready",
+	"project.deleted",
+	"preview.ready",
+	"preview.deleted",
+	"credentials.rotated",
+	"integration.connected",
+	"integration.disconnected",
+	"integration.error",
+	"deployment.created",
+	"deployment.ready",
+	"deployment.failed",
+	"deployment.canceled",
+	"deployment.promoted",
+	"user.created",
+	"user.updated",
+	"user.deleted",
+	"endpoint.disabled",
+	"delivery.exhausted",
+	"webhook.test",
+]);
+
+export function isServerType(type: string): boolean {
+	return serverTypes.has(type);
+}
+
+/** Every filter that matches the type: itself, and each `*` that stands for one or more of its last segments. */
+export function filtersMatching(type: string): string[] {
+	const segments = type.split(".");
+	const wildcards = segments.map((_, count) => [...segments.slice(0, count), "*"].join("."));
+	return [type, ...wildcards];
+}

@@ -1,0 +1,13 @@
+import type { Context } from "../context.ts";
+import type { EventId, OrganizationId } from "../core/ids.ts";
+import type { WebhookEvent } from "./event.ts";
+
+type Input = {
+	organizationId: OrganizationId;
+	filter: { limit: number; before: EventId | null; type?: string };
+};
+
+/** An organization's events, newest first; one row more than asked for. */
+export function listEvents(ctx: Pick<Context, "stores">, input: Input): Promise<WebhookEvent[]> {
+	return ctx.stores.events.list(input.organizationId, input.filter);
+}

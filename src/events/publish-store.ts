@@ -1,0 +1,125 @@
+import { type EndpointId, type EventId, fromUuid, newId, toUuid } from "../core/ids.ts";
+import type { Database } from "../platform/db.ts";
+import { envelopeOf, type NewEvent } from "./event.ts";
+import { filtersMatching } from "./event-types.ts";
+
+export type Published = {
+	/** In the order given; where the key was used before, the first event under it. */
+	events: { id: EventId; deliveries: number }[];
+	/** Endpoints that have new deliveries. */
+	endpointIds: EndpointId[];
+};
+
+export type PublishSettings = { maxAttempts: number; firstWaitMs: number; createdAt: Date };
+
+export function publishStore(database: Database) {
+	return {
+		/**
+		 * Writes the events and one delivery for each active endpoint that wants them, in one statement. An
+		 * idempotency key that is in force writes nothing for its event. Keys must differ within one call.
+		 */
+		async publish(events: readonly NewEvent[], settings: PublishSettings): Promise<Published> {
+			const made = events.map((event) => ({ ...event, id: newId("evt"), createdAt: settings.createdAt }));
+			const rows = await database.prepared<PublishedRow>("publish_events", publishSql, [
+				made.map((event) => toUuid(event.id)),
+				made.map((event) => toUuid(event.organizationId)),
+				made.map((event) => event.projectId && toUuid(event.projectId)),
+				made.map((event) => event.type),
+				made.map(envelopeOf),
+				made.map((event) => event.idempotencyKey ?? null),
+				made.map((event) => arrayLiteral(event.namedOnly ? [event.type] : filtersMatching(event.type))),
+				made.map((event) => event.namedOnly ?? false),
+				settings.createdAt,
+				settings.maxAttempts,
+				settings.firstWaitMs,
+			]);
+			const byId = new Map(rows.map((row) => [row.id, row]));
+			const written = made.map((event) => byId.get(toUuid(event.id)));
+			const endpointIds = new Set(rows.flatMap((row) => row.endpoint_ids));
+			return {
+				events: await Promise.all(
+					made.map(async (event, at) => {
+						const row = written[at];
+						if (row) return { id: event.id, deliveries: row.endpoint_ids.length };
+						return this.earlier(event);
+					}),
+				),
+				endpointIds: [...endpointIds].map((uuid) => fromUuid("whe", uuid)),
+			};
+		},
+
+		/** The event that an idempotency key stands for. */
+		async earlier(event: Pick<NewEvent, "organizationId" | "idempotencyKey">) {
+			const [row] = await database.prepared<{ id: string; deliveries: number }>(
+				"event_by_idempotency_key",
+				`select e.id, e.delivery_count as deliveries
+				from event_idempotency_keys k join events e on e.organization_id = k.organization_id and e.id = k.event_id
+				where k.organization_id = $1 and k.key = $2`,
+				[toUuid(event.organizationId), event.idempotencyKey],
+			);
+			if (!row) throw new Error("An event was neither written nor found under its idempotency key.");
+			return { id: fromUuid("evt", row.id), deliveries: row.deliveries };
+		},
+
+		/** How many deliveries the events would make, to refuse a batch that is too large before writing it. */
+		async countMatches(
+			events: readonly Pick<NewEvent, "organizationId" | "projectId" | "type">[],
+		): Promise<number> {
+			const [row] = await database.prepared<{ count: number }>(
+				"count_event_matches",
+				`select count(*)::int as count
+				from unnest($1::uuid[], $2::uuid[], $3::text[]) as e(organization_id, project_id, filters)
+				join webhook_endpoints w on ${matches}`,
+				[
+					events.map((event) => toUuid(event.organizationId)),
+					events.map((event) => event.projectId && toUuid(event.projectId)),
+					events.map((event) => arrayLiteral(filtersMatching(event.type))),
+				],
+			);
+			return row?.count ?? 0;
+		},
+	};
+}
+
+type PublishedRow = { id: string; endpoint_ids: string[] };
+
+const matches = `w.organization_id = e.organization_id and w.is_active
+	and (w.project_id is null or w.project_id = e.project_id)
+	and (w.event_types = '{}' or w.event_types && e.filters::text[])`;
+
+// One statement, so that an event and its deliveries cannot be apart, and a lone publish needs no round trips
+// for a transaction. The key's row is written first: a second publisher waits for it and then writes nothing.
+const publishSql = `
+with wanted as (
+	select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[])
+		as e(id, organization_id, project_id, type, payload, key, filters, named_only)
+), keys as (
+	insert into event_idempotency_keys as k (organization_id, key, event_id, expires_at)
+	select organization_id, key, id, clock_now() + interval '24 hours' from wanted where key is not null
+	order by organization_id, key
+	on conflict (organization_id, key) do update
+		set event_id = excluded.event_id, expires_at = excluded.expires_at
+		where k.expires_at <= clock_now()
+	returning event_id
+), e as (
+	select * from wanted where key is null or id in (select event_id from keys)
+), matched as (
+	select e.id as event_id, e.organization_id, e.type, w.id as endpoint_id
+	from e join webhook_endpoints w on ${matches} and (not e.named_only or w.event_types <> '{}')
+), published as (
+	insert into events (organization_id, id, project_id, type, payload, delivery_count, created_at)
+	select e.organization_id, e.id, e.project_id, e.type, e.payload,
+		(select count(*) from matched m where m.event_id = e.id), $9::timestamptz
+	from e
+), delivered as (
+	insert into deliveries (organization_id, id, endpoint_id, event_id, event_type, origin, state, attempts, max_attempts,
+		next_attempt_at, created_at, updated_at)
+	select organization_id, uuid_v7(), endpoint_id, event_id, type, 'event', 'pending', 0, $10::int,
+		clock_now() + $11::float8 * interval '1 millisecond', $9::timestamptz, $9::timestamptz
+	from matched
+)
+select e.id, array(select endpoint_id from matched m where m.event_id = e.id) as endpoint_ids from e`;
+
+function arrayLiteral(words: readonly string[]): string {
+	return `{${words.map((word) => `"${word}"`).join(",")}}`;
+}

@@ -1,0 +1,89 @@
+import type { Context } from "../context.ts";
+import { AppError, invalid } from "../core/errors.ts";
+import { isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
+import type { NewEvent, WebhookEvent } from "./event.ts";
+import { isServerType } from "./event-types.ts";
+import { publishEvents } from "./publish-events.ts";
+
+/** An event as a publisher sent it; `data` is the source of the value. */
+export type PublishInput = {
+	type: string;
+	data: string;
+	projectId: string | null;
+	idempotencyKey: string | null;
+};
+
+type Input = { organizationId: OrganizationId; events: readonly PublishInput[] };
+
+const dataBytesMax = 256 * 1024;
+const deliveriesInBatchMax = 50_000;
+
+/**
+ * Publishes a customer's events, all or none. Throws a 400 for a type that only the server emits, for a project of
+ * someone else and for a batch that would make too many deliveries; a 413 for an event that is too large.
+ */
+export async function publish(
+	ctx: Pick<Context, "stores" | "wakeDeliveries" | "clock" | "config">,
+	{ organizationId, events }: Input,
+): Promise<{ events: WebhookEvent[]; deliveries: number }> {
+	const checked = await checkEvents(ctx, organizationId, events);
+	const { fresh, places } = mergeByKey(checked);
+	if (fresh.length > 1 && (await ctx.stores.publish.countMatches(fresh)) > deliveriesInBatchMax) {
+		const most = deliveriesInBatchMax.toLocaleString("en");
+		throw new AppError(
+			"invalid",
+			"events.too_many_deliveries",
+			`\`events\` would make more than ${most} deliveries; send fewer at once.`,
+		);
+	}
+	const published = await publishEvents(ctx, fresh);
+	const ids = [...new Set(published.map((event) => event.id))];
+	const found = new Map(
+		(await ctx.stores.events.findMany(organizationId, ids)).map((event) => [event.id, event]),
+	);
+	const answered = places.map((place) => found.get(published[place]?.id as WebhookEvent["id"]));
+	return {
+		events: answered.filter((event) => event !== undefined),
+		deliveries: [...found.values()].reduce((sum, event) => sum + event.deliveryCount, 0),
+	};
+}
+
+async function checkEvents(
+	ctx: Pick<Context, "stores">,
+	organizationId: OrganizationId,
+	events: readonly PublishInput[],
+): Promise<NewEvent[]> {
+	const projects = new Map<string, ProjectId>();
+	for (const text of new Set(events.map((event) => event.projectId))) {
+		if (text === null) continue;
+		const project = isId("prj", text) ? await ctx.stores.projects.find(text) : null;
+		if (project?.organizationId !== organizationId) {
+			throw invalid("project_id", "`project_id` is not a project of this organization.");
+		}
+		projects.set(text, project.id);
+	}
+	return events.map((event) => {
+		if (isServerType(event.type)) {
+			throw invalid("type", `\`type\` ${event.type} is sent by the server itself and cannot be published.`);
+		}
+		if (Buffer.byteLength(event.data) > dataBytesMax) {
+			throw new AppError("too_large", "data.too_large", "`data` is larger than 256 KiB.");
+		}
+		const projectId = event.projectId === null ? null : (projects.get(event.projectId) ?? null);
+		const key = event.idempotencyKey === null ? {} : { idempotencyKey: event.idempotencyKey };
+		return { organizationId, projectId, type: event.type, data: event.data, ...key };
+	});
+}
+
+/** Events of one batch with one key are one event, the first; `places` says where each given one went. */
+function mergeByKey(events: readonly NewEvent[]): { fresh: NewEvent[]; places: number[] } {
+	const fresh: NewEvent[] = [];
+	const placeOfKey = new Map<string, number>();
+	const places = events.map((event) => {
+		const known = event.idempotencyKey === undefined ? undefined : placeOfKey.get(event.idempotencyKey);
+		if (known !== undefined) return known;
+		if (event.idempotencyKey !== undefined) placeOfKey.set(event.idempotencyKey, fresh.length);
+		return fresh.push(event) - 1;
+	});
+	return { fresh, places };
+}

@@ -1,0 +1,48 @@
+import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import type { EventId, OrganizationId } from "../core/ids.ts";
+import type { Database } from "../platform/db.ts";
+import type { WebhookEvent } from "./event.ts";
+import { events } from "./table.ts";
+
+export function eventStore({ orm }: Database) {
+	return {
+		/** Writes an event without looking for endpoints that want it. */
+		async insert(event: WebhookEvent): Promise<void> {
+			await orm.insert(events).values(event);
+		},
+
+		async find(organizationId: OrganizationId, id: EventId): Promise<WebhookEvent | null> {
+			const [row] = await orm
+				.select()
+				.from(events)
+				.where(and(eq(events.organizationId, organizationId), eq(events.id, id)));
+			return row ?? null;
+		},
+
+		async findMany(organizationId: OrganizationId, ids: EventId[]): Promise<WebhookEvent[]> {
+			return orm
+				.select()
+				.from(events)
+				.where(and(eq(events.organizationId, organizationId), inArray(events.id, ids)));
+		},
+
+		/** Newest first; one row more than `limit`, to show whether there are more. */
+		async list(
+			organizationId: OrganizationId,
+			filter: { limit: number; before: EventId | null; type?: string },
+		): Promise<WebhookEvent[]> {
+			return orm
+				.select()
+				.from(events)
+				.where(
+					and(
+						eq(events.organizationId, organizationId),
+						filter.type === undefined ? undefined : eq(events.type, filter.type),
+						filter.before === null ? undefined : lt(events.id, filter.before),
+					),
+				)
+				.orderBy(desc(events.id))
+				.limit(filter.limit + 1);
+		},
+	};
+}

@@ -1,0 +1,141 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { AppError, notFound } from "../core/errors.ts";
+import { type IdPrefix, isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
+import { hasScope, type Principal, type Scope } from "../core/principal.ts";
+import { createRateLimiter } from "./rate-limit.ts";
+
+/** What a route asks of its caller. Every route of the API names it in its `config`. */
+export type Access = {
+	/** Null: any known caller. */
+	scope: Scope | null;
+	/** `organization` routes are closed to keys of one project; `caller` leaves the reach to the operation. */
+	reach: "caller" | "organization" | "project";
+	adminOnly?: true;
+};
+
+/** Whose a thing is. */
+export type Owner = { organizationId: OrganizationId; projectId: ProjectId | null };
+
+/** How to find the owner of what a path parameter names. */
+export type Locator = {
+	prefix: IdPrefix;
+	noun: string;
+	/** `params` are all of the path's, for things that are named below another. */
+	find(id: string, params: Record<string, string>): Promise<Owner | null>;
+};
+
+export type AccessOptions = {
+	findPrincipal(credential: string): Promise<Principal | null>;
+	locators: Record<string, Locator>;
+	ratePerSecond: number;
+	/** Told of refused attempts by known callers. */
+	onRefused(principal: Principal, refused: { method: string; route: string; code: string }): void;
+};
+
+declare module "fastify" {
+	interface FastifyContextConfig {
+		access?: Access;
+	}
+	interface FastifyRequest {
+		principal: Principal;
+	}
+}
+
+/**
+ * Guards a scope: 401, then 404, then 403, all before the body is read (contract §1). A path parameter without a
+ * locator and a route without `config.access` are refused at the start.
+ */
+export function useAccess(app: FastifyInstance, options: AccessOptions): void {
+	const { ratePerSecond } = options;
+	const limiter = createRateLimiter({ perSecond: ratePerSecond, burst: ratePerSecond * 4 });
+	const failures = createRateLimiter({ perSecond: 5, burst: 300 });
+	app.decorateRequest("principal");
+	app.addHook("onRoute", (route) => {
+		if (!route.config?.access) throw new Error(`Route ${route.url} names no access.`);
+	});
+	app.addHook("onRequest", async (request, reply) => {
+		request.principal = await authenticate(request, reply, options, failures.take);
+		limiter.take(keyOf(request.principal), reply);
+		const access = request.routeOptions.config.access as Access;
+		try {
+			const owner = await locate(request, options.locators);
+			authorize(request.principal, access, owner);
+		} catch (error) {
+			if (error instanceof AppError) {
+				const route = request.routeOptions.url ?? "";
+				options.onRefused(request.principal, { method: request.method, route, code: error.code });
+			}
+			throw error;
+		}
+	});
+}
+
+async function authenticate(
+	request: FastifyRequest,
+	reply: FastifyReply,
+	options: AccessOptions,
+	takeFailure: (key: string, reply: FastifyReply) => void,
+): Promise<Principal> {
+	const credential = readCredential(request);
+	const principal = credential === null ? null : await options.findPrincipal(credential);
+	if (principal) return principal;
+	takeFailure(request.ip, reply);
+	throw credential === null
+		? new AppError(
+				"unauthenticated",
+				"credential.missing",
+				"Send an API key as `Authorization: Bearer capy_live_…`.",
+			)
+		: new AppError("unauthenticated", "credential.invalid", "The API key is unknown, expired or revoked.");
+}
+
+function readCredential(request: FastifyRequest): string | null {
+	const { authorization } = request.headers;
+	const bearer =
+		authorization === undefined ? null : (/^Bearer +(\S{1,4096}) *$/i.exec(authorization)?.[1] ?? "");
+	const header = request.headers["x-api-key"];
+	return bearer ?? (typeof header === "string" && header.length <= 4096 ? header : null);
+}
+
+function keyOf(principal: Principal): string {
+	return principal.kind === "admin" ? "admin" : principal.keyId;
+}
+
+/** Finds the owner of all that the path names; 404 unless it is one and the caller's. */
+async function locate(request: FastifyRequest, locators: Record<string, Locator>): Promise<Owner | null> {
+	const params = request.params as Record<string, string>;
+	const owners: Owner[] = [];
+	for (const [name, value] of Object.entries(params)) {
+		const locator = locators[name];
+		if (!locator) continue;
+		const owner = isId(locator.prefix, value) ? await locator.find(value, params) : null;
+		const isConsistent = owners.every((outer) => outer.organizationId === owner?.organizationId);
+		if (!owner || !isOwnedBy(owner, request.principal) || !isConsistent) throw notFound(locator.noun);
+		owners.push(owner);
+	}
+	const [first] = owners;
+	if (!first) return null;
+	return {
+		organizationId: first.organizationId,
+		projectId: owners.find((owner) => owner.projectId)?.projectId ?? null,
+	};
+}
+
+function isOwnedBy(owner: Owner, principal: Principal): boolean {
+	return principal.kind === "admin" || owner.organizationId === principal.organizationId;
+}
+
+function authorize(principal: Principal, access: Access, owner: Owner | null): void {
+	if (access.adminOnly && principal.kind !== "admin") {
+		throw new AppError("forbidden", "admin.required", "Only the operator's admin token may do this.");
+	}
+	if (principal.kind === "api_key" && principal.projectId !== null) {
+		const isOutside = access.reach === "project" && owner?.projectId !== principal.projectId;
+		if (access.reach === "organization" || isOutside) {
+			throw new AppError("forbidden", "project.limit", "This API key reaches its own project only.");
+		}
+	}
+	if (access.scope !== null && !hasScope(principal, access.scope)) {
+		throw new AppError("forbidden", "scope.missing", `The API key lacks the scope \`${access.scope}\`.`);
+	}
+}

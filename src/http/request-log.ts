@@ -1,0 +1,25 @@
+import type { FastifyInstance } from "fastify";
+import type { Log } from "../core/log.ts";
+
+/** One line a request. The route's pattern stands for the path: a path may hold a token, and a query `code`. */
+export function useRequestLog(app: FastifyInstance, log: Log): void {
+	app.addHook("onSend", async (request, reply) => {
+		reply.header("x-request-id", request.id);
+	});
+	app.addHook("onResponse", async (request, reply) => {
+		const isProbe = /^\/(healthz|readyz|status)$/.test(request.routeOptions.url ?? "");
+		const principal = request.principal as typeof request.principal | undefined;
+		const fields = {
+			request_id: request.id,
+			method: request.method,
+			route: request.routeOptions.url ?? "unknown",
+			status: reply.statusCode,
+			ms: Math.round(reply.elapsedTime * 10) / 10,
+			...(principal?.kind === "api_key"
+				? { key_id: principal.keyId, organization_id: principal.organizationId }
+				: {}),
+		};
+		if (isProbe) log.debug(fields, "request");
+		else log.info(fields, "request");
+	});
+}

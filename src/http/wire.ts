@@ -1,0 +1,97 @@
+import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import type { FastifyReply } from "fastify";
+import { AppError } from "../core/errors.ts";
+import { fromUuid, type Id, type IdPrefix, toUuid } from "../core/ids.ts";
+
+/** The body of every refusal. */
+export const ErrorWire = Type.Object(
+	{
+		error: Type.String({ description: "A sentence a person can act on." }),
+		code: Type.String({ description: "`noun.reason`, stable." }),
+		request_id: Type.String(),
+	},
+	{ $id: "Error", title: "Error" },
+);
+
+const refusals = {
+	400: "The request is wrong; the sentence names the field.",
+	401: "The credential is missing, unknown, expired or revoked.",
+	403: "The credential does not reach this.",
+	404: "There is no such thing, or not for this caller.",
+	405: "This path does not take this method.",
+	409: "The state of the thing does not allow it now.",
+	413: "The body is too large.",
+	415: "The body is not JSON.",
+	429: "Too many requests; `Retry-After` says when to come back.",
+	500: "A fault of ours.",
+	503: "Not able to serve this just now.",
+} as const;
+
+/** The `response` part of a route's schema: its own answers, and every refusal. */
+export function answers<Own extends Record<number, TSchema>>(own: Own) {
+	const refused = Object.fromEntries(
+		Object.entries(refusals).map(([status, description]) => [status, Type.Ref("Error", { description })]),
+	);
+	return { ...refused, ...own } as Own;
+}
+
+/** The same schema, or null. Spelled as a type list, which serialises without trying alternatives. */
+export function nullable<Schema extends TSchema>(schema: Schema) {
+	return Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, "null"] });
+}
+
+export const Timestamp = Type.String({ description: "RFC 3339, UTC, with milliseconds." });
+
+/** Answers with text that is JSON already: it holds payloads whose bytes must not be written anew. */
+export function sendJson(reply: Pick<FastifyReply, "type">, json: string): never {
+	return reply.type("application/json; charset=utf-8").send(json) as never;
+}
+
+/** Free-form JSON object. */
+export const JsonObject = Type.Record(Type.String(), Type.Unknown());
+
+export const ListQuery = Type.Object({
+	limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 250, description: "How many rows to return." })),
+	cursor: Type.Optional(Type.String({ maxLength: 100, description: "`next_cursor` of the page before." })),
+});
+
+export const nextCursor = nullable(
+	Type.String({ description: "Where the next page begins; null at the end." }),
+);
+
+/** A page as a store takes it: `limit` null means all rows, `before` is the id that the last page ended with. */
+export type Page<P extends IdPrefix> = { limit: number | null; before: Id<P> | null };
+
+/** Reads `limit` and `cursor`. Throws a 400 for a cursor that no list of this kind gave. */
+export function readPage<P extends IdPrefix>(
+	prefix: P,
+	query: Static<typeof ListQuery>,
+	defaultLimit: number | null,
+): Page<P> {
+	const before = query.cursor === undefined ? null : readCursor(prefix, query.cursor);
+	const limit = query.limit ?? (before === null ? defaultLimit : (defaultLimit ?? 250));
+	return { limit, before };
+}
+
+/** Splits the extra row that a store fetched to see whether there is more. */
+export function cutPage<Row extends { id: string }>(
+	rows: readonly Row[],
+	limit: number | null,
+): { rows: readonly Row[]; nextCursor: string | null } {
+	if (limit === null || rows.length <= limit) return { rows, nextCursor: null };
+	const kept = rows.slice(0, limit);
+	return { rows: kept, nextCursor: makeCursor(kept.at(-1)?.id ?? "") };
+}
+
+function makeCursor(id: string): string {
+	return Buffer.from(toUuid(id).replaceAll("-", ""), "hex").toString("base64url");
+}
+
+function readCursor<P extends IdPrefix>(prefix: P, cursor: string): Id<P> {
+	const hex = Buffer.from(cursor, "base64url").toString("hex");
+	const isOurs = /^[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/.test(hex);
+	if (!isOurs || Buffer.from(hex, "hex").toString("base64url") !== cursor) {
+		throw new AppError("invalid", "cursor.invalid", "`cursor` is not one that this list returned.");
+	}
+	return fromUuid(prefix, hex);
+}

@@ -1,0 +1,180 @@
+import type { Context } from "../context.ts";
+import { AppError } from "../core/errors.ts";
+import { exhaustive } from "../core/exhaustive.ts";
+import type { IntegrationId } from "../core/ids.ts";
+import type { NewEvent } from "../events/event.ts";
+import { publishEvents } from "../events/publish-events.ts";
+import { activateIntegration } from "../integrations/activate-integration.ts";
+import type { Integration } from "../integrations/integration.ts";
+import { ProjectDatabaseError } from "../platform/project-db.ts";
+import type { Project } from "../projects/project.ts";
+import type { AuthProvider } from "../providers/provider.ts";
+import {
+	applyUserChanges,
+	type ChangeResult,
+	type RequestedChange,
+} from "../user-sync/apply-user-changes.ts";
+import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
+import { userEventData } from "../user-sync/synced-user.ts";
+import { type InboundWebhook, runOf } from "./inbound-webhook.ts";
+import type { InboundOutcome } from "./store.ts";
+
+type Input = { integrationId: IntegrationId; signal: AbortSignal };
+
+const batchSize = 200;
+const backoffSecondsMax = 60;
+
+/**
+ * Lets an integration's received webhooks take effect in the project's database, oldest first, and announces what
+ * they changed. While that database is away they wait, and this runs again later. Safe to run twice and to be
+ * killed anywhere: nothing is lost and nothing is announced twice.
+ */
+export async function applyInbound(ctx: Context, { integrationId, signal }: Input): Promise<void> {
+	const found = await findTarget(ctx, integrationId);
+	if (!found) return ctx.stores.inbound.ignoreWaiting(integrationId);
+	const { integration } = found;
+	try {
+		await ensureReady(ctx, found);
+		while (!signal.aborted) {
+			const webhooks = await ctx.stores.inbound.listWaiting(integrationId, batchSize);
+			if (webhooks.length === 0) break;
+			await applyBatch(ctx, found, webhooks);
+		}
+		// The rest is for another process.
+		if (signal.aborted)
+			await ctx.tasks.send("inbound.apply", { integrationId }, { singletonKey: integrationId });
+		if (integration.status.applyError !== undefined) {
+			await ctx.stores.integrations.report(integrationId, { drop: ["applyError", "applyFailures"] });
+		}
+	} catch (error) {
+		if (!isTroubleOfDatabase(error)) throw error;
+		await postpone(ctx, integration, error);
+	}
+}
+
+type Target = { integration: Integration; project: Project; provider: AuthProvider };
+
+/** Null when the integration, its project or its provider is gone: then nothing can take effect any more. */
+async function findTarget(
+	ctx: Pick<Context, "stores" | "providers">,
+	id: IntegrationId,
+): Promise<Target | null> {
+	const integration = await ctx.stores.integrations.find(id);
+	if (!integration || integration.deletedAt) return null;
+	const provider = ctx.providers.all.find((each) => each.id === integration.provider);
+	const project = await ctx.stores.projects.find(integration.projectId);
+	return provider && project ? { integration, project, provider } : null;
+}
+
+async function ensureReady(ctx: Context, { integration, project }: Target): Promise<void> {
+	if (integration.status.schemaReadyAt !== undefined) return;
+	await ensureAuthSchema(ctx, project);
+	await activateIntegration(ctx, integration.id);
+}
+
+async function applyBatch(ctx: Context, target: Target, webhooks: readonly InboundWebhook[]): Promise<void> {
+	const read = webhooks.map((webhook) => ({ webhook, reading: interpret(ctx, target.provider, webhook) }));
+	const changes = read.flatMap(({ webhook, reading }): RequestedChange[] =>
+		reading.kind === "change" ? [{ change: reading.change, eventId: runOf(webhook) }] : [],
+	);
+	const { project, provider } = target;
+	const { results } = await applyUserChanges(ctx, { project, provider, changes, readAt: null });
+	const byRun = new Map(results.map((result) => [result.eventId, result]));
+	const settlements = read.map(({ webhook, reading }) => {
+		const result = byRun.get(runOf(webhook)) ?? null;
+		return { webhook, result, outcome: outcomeOf(webhook, reading, result) };
+	});
+	await settle(ctx, target, settlements);
+}
+
+type Reading =
+	| { kind: "change"; change: RequestedChange["change"] }
+	| { kind: "unrelated" }
+	| { kind: "unreadable" };
+
+function interpret(ctx: Pick<Context, "log">, provider: AuthProvider, webhook: InboundWebhook): Reading {
+	try {
+		const change = provider.interpret(webhook);
+		return change === null ? { kind: "unrelated" } : { kind: "change", change };
+	} catch (error) {
+		ctx.log.error({ inbound_id: webhook.id, err: error }, "a stored webhook could not be interpreted");
+		return { kind: "unreadable" };
+	}
+}
+
+function outcomeOf(webhook: InboundWebhook, reading: Reading, result: ChangeResult | null): InboundOutcome {
+	const { id, processedAt } = webhook;
+	const ended = (state: InboundOutcome["state"], error: string | null = null) => ({
+		id,
+		processedAt,
+		state,
+		error,
+	});
+	if (reading.kind === "unrelated") return ended("ignored");
+	if (reading.kind === "unreadable" || result === null)
+		return ended("failed", "The event could not be read.");
+	switch (result.outcome) {
+		case "changed":
+		case "unchanged":
+			return ended("processed");
+		case "outdated":
+			return ended("ignored");
+		case "held":
+			return ended("failed", "The user's id is held by another provider of this project.");
+		case "unwritable":
+			return ended("failed", "The project's database refused the user's row.");
+		default:
+			return exhaustive(result);
+	}
+}
+
+type Settlement = { webhook: InboundWebhook; result: ChangeResult | null; outcome: InboundOutcome };
+
+/** Rows, events and report, together: what another run has settled meanwhile is not announced again. */
+async function settle(ctx: Context, target: Target, settlements: readonly Settlement[]): Promise<void> {
+	const { id } = target.integration;
+	await ctx.transaction(async (tx) => {
+		const outcomes = settlements.map(({ outcome }) => outcome);
+		const settled = await tx.stores.inbound.settle(id, outcomes);
+		const ours = settlements.filter(({ webhook }) => settled.has(webhook.id));
+		const events = ours.flatMap(({ result }) => announcement(target, result) ?? []);
+		if (events.length > 0) await publishEvents(tx, events);
+		const held = ours.filter(({ result }) => result?.outcome === "held").length;
+		if (held > 0) await tx.stores.integrations.countHeldChanges(id, held);
+		await tx.stores.integrations.report(id, {
+			set: { lastEventAt: lastReceivedAt(settlements).toISOString() },
+		});
+	});
+}
+
+function announcement({ project, provider }: Target, result: ChangeResult | null): NewEvent | null {
+	if (result?.outcome !== "changed") return null;
+	return {
+		organizationId: project.organizationId,
+		projectId: project.id,
+		type: `user.${result.kind}`,
+		data: userEventData(provider.id, project.id, result.user),
+		idempotencyKey: `inbound:${result.eventId}`,
+	};
+}
+
+function lastReceivedAt(settlements: readonly Settlement[]): Date {
+	return new Date(Math.max(...settlements.map(({ webhook }) => webhook.receivedAt.getTime())));
+}
+
+/** Trouble that passes, or that the customer can end: the webhooks wait. */
+function isTroubleOfDatabase(error: unknown): error is Error {
+	return error instanceof ProjectDatabaseError || (error instanceof AppError && error.kind !== "internal");
+}
+
+async function postpone(ctx: Context, integration: Integration, error: Error): Promise<void> {
+	const applyFailures = (integration.status.applyFailures ?? 0) + 1;
+	const waitSeconds = Math.min(2 ** Math.min(applyFailures, 10), backoffSecondsMax);
+	ctx.log.warn(
+		{ integration_id: integration.id, wait_seconds: waitSeconds, err: error },
+		"webhooks have to wait",
+	);
+	await ctx.stores.integrations.report(integration.id, { set: { applyError: error.message, applyFailures } });
+	const options = { startAfterSeconds: waitSeconds, singletonKey: integration.id };
+	await ctx.tasks.send("inbound.apply", { integrationId: integration.id }, options);
+}

@@ -1,0 +1,196 @@
+import { createHash } from "node:crypto";
+import type { Context, Transaction } from "../context.ts";
+import { AppError } from "../core/errors.ts";
+import type { IntegrationId } from "../core/ids.ts";
+import type { NewEvent } from "../events/event.ts";
+import type { Job } from "../jobs/job.ts";
+import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
+import { ProjectDatabaseError } from "../platform/project-db.ts";
+import type { Project } from "../projects/project.ts";
+import type { AuthProvider, ExternalUser, UserPage } from "../providers/provider.ts";
+import { applyUserChanges, type ChangeResult } from "../user-sync/apply-user-changes.ts";
+import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
+import { integrationGone } from "./errors.ts";
+import type { Integration } from "./integration.ts";
+import { openCredentials } from "./integration-secrets.ts";
+import { integrationEvent, type WireView } from "./wire.ts";
+
+/** Where a backfill stands; kept after each page. */
+type Progress = {
+	/** What the next page is asked for with; null before the first. */
+	cursor: string | null;
+	count: number;
+	held: number;
+	unwritable: number;
+	startedAt: string;
+	/** Marks the sealed credentials that it began with: with others it begins again. */
+	credentials: string;
+};
+
+/**
+ * Mirrors all users of an auth provider into `capydb_auth.users`, page by page, and goes on from the last page
+ * after a crash. What a webhook wrote since a page was read stays. Publishes no user events.
+ */
+export function backfillUsers(view: WireView, provider: AuthProvider): JobType {
+	return {
+		run: (ctx, run) => backfill(ctx, run, provider),
+		failed: (tx, job, sentence) => noteFailure(tx, view, job, sentence),
+	};
+}
+
+async function backfill(ctx: Context, run: JobRun, provider: AuthProvider): Promise<Settlement> {
+	const { integration, project } = await load(ctx, run.job);
+	let progress = readProgress(run.job.progress, integration, ctx.clock.now());
+	if (progress.cursor === null) run.say(`validated project ${oneLine(project.name)} (${project.id})`);
+	else run.say(`went on after ${numeral(progress.count)} users`);
+	let readAt = await ensureAuthSchema(ctx, project);
+	await ctx.stores.integrations.report(integration.id, { set: { schemaReadyAt: readAt.toISOString() } });
+	for (;;) {
+		const current = await load(ctx, run.job);
+		if (markOf(current.integration) !== progress.credentials) throw credentialsReplaced();
+		const page = await readPage(ctx, run, provider, current.integration, progress.cursor);
+		const written = await writePage(ctx, provider, current.project, page.users, readAt);
+		progress = advance(progress, page, written.results);
+		readAt = written.at ?? readAt;
+		if (page.cursor === null) break;
+		await run.saveProgress(progress);
+	}
+	report(run, progress);
+	const done = progress;
+	return (tx) => settle(tx, integration.id, done);
+}
+
+async function load(ctx: Context, job: Job): Promise<{ integration: Integration; project: Project }> {
+	const integration = await ctx.stores.integrations.find(integrationIdOf(job));
+	if (!integration || integration.deletedAt) throw integrationGone();
+	const project = await ctx.stores.projects.find(integration.projectId);
+	if (!project) throw integrationGone();
+	return { integration, project };
+}
+
+function readPage(
+	ctx: Context,
+	run: JobRun,
+	provider: AuthProvider,
+	integration: Integration,
+	cursor: string | null,
+): Promise<UserPage> {
+	if (provider.listUsers === null) throw new Error(`${provider.id} has no list of users.`);
+	run.signal.throwIfAborted();
+	return provider.listUsers(openCredentials(ctx.vault, integration), cursor, {
+		includePrivateMetadata: integration.config.includePrivateMetadata ?? false,
+		signal: run.signal,
+	});
+}
+
+async function writePage(
+	ctx: Context,
+	provider: AuthProvider,
+	project: Project,
+	users: readonly ExternalUser[],
+	readAt: Date,
+): Promise<{ results: ChangeResult[]; at: Date | null }> {
+	const changes = users.map((user) => ({
+		// A provider that gives no time of change says what holds now.
+		change: { kind: "updated" as const, user, version: user.updatedAt ?? readAt },
+		eventId: null,
+	}));
+	const written = await applyUserChanges(ctx, { project, provider, changes, readAt });
+	const refused = written.results.filter(({ outcome }) => outcome === "unwritable");
+	if (users.length > 0 && refused.length === written.results.length) {
+		throw new ProjectDatabaseError("failed", "The project's database takes no rows into capydb_auth.users.");
+	}
+	return written;
+}
+
+function advance(progress: Progress, page: UserPage, results: readonly ChangeResult[]): Progress {
+	const count = (outcome: ChangeResult["outcome"]) =>
+		results.filter((result) => result.outcome === outcome).length;
+	return {
+		...progress,
+		cursor: page.cursor,
+		count: progress.count + page.users.length,
+		held: progress.held + count("held"),
+		unwritable: progress.unwritable + count("unwritable"),
+	};
+}
+
+function report(run: JobRun, progress: Progress): void {
+	run.say(`backfilled ${numeral(progress.count - progress.held - progress.unwritable)} users`);
+	for (const sentence of refusals(progress)) run.say(sentence);
+}
+
+function refusals({ held, unwritable }: Progress): string[] {
+	return [
+		held === 0
+			? []
+			: [`${numeral(held)} users were left out: another provider of this project holds their ids`],
+		unwritable === 0
+			? []
+			: [`${numeral(unwritable)} users were left out: the project's database refused their rows`],
+	].flat();
+}
+
+async function settle(tx: Transaction, id: IntegrationId, progress: Progress): Promise<NewEvent[]> {
+	const integration = await tx.stores.integrations.findForUpdate(id);
+	if (!integration || integration.deletedAt) return [];
+	if (markOf(integration) !== progress.credentials) throw credentialsReplaced();
+	const refused = refusals(progress).join("; ");
+	await tx.stores.integrations.report(id, {
+		drop: ["lastError", "heldChanges"],
+		set: {
+			lastSyncedAt: tx.clock.now().toISOString(),
+			usersSynced: progress.count - progress.held - progress.unwritable,
+			...(refused === "" ? {} : { lastError: `${refused}.` }),
+		},
+	});
+	if (integration.state !== "disabled" && integration.state !== "active") {
+		await tx.stores.integrations.update(id, { state: "active" });
+	}
+	return [];
+}
+
+async function noteFailure(tx: Transaction, view: WireView, job: Job, sentence: string): Promise<NewEvent[]> {
+	const integration = await tx.stores.integrations.findForUpdate(integrationIdOf(job));
+	if (!integration || integration.deletedAt) return [];
+	const state = integration.state === "disabled" ? "disabled" : "error";
+	const failed = await tx.stores.integrations.update(
+		integration.id,
+		{ state },
+		{ set: { lastError: sentence } },
+	);
+	return [integrationEvent(view, failed, "integration.error", { error: sentence })];
+}
+
+function readProgress(saved: Record<string, unknown>, integration: Integration, now: Date): Progress {
+	const mark = markOf(integration);
+	// Only `advance` wrote it.
+	if (saved.credentials === mark) return saved as Progress;
+	return { cursor: null, count: 0, held: 0, unwritable: 0, startedAt: now.toISOString(), credentials: mark };
+}
+
+/** Of the sealed text, which holds a random nonce: tells nothing of the credentials. */
+function markOf(integration: Integration): string {
+	return createHash("sha256")
+		.update(integration.credentials ?? "")
+		.digest("hex")
+		.slice(0, 16);
+}
+
+function credentialsReplaced(): AppError {
+	const sentence =
+		"The credentials were replaced while users were being read; starting again with the new ones.";
+	return new AppError("unavailable", "integration.credentials_replaced", sentence, { retryAfterSeconds: 1 });
+}
+
+function integrationIdOf(job: Job): IntegrationId {
+	return job.input.integration_id as IntegrationId;
+}
+
+function oneLine(text: string): string {
+	return text.replace(/\p{C}+/gu, " ");
+}
+
+function numeral(count: number): string {
+	return count.toLocaleString("en-US");
+}

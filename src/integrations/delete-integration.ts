@@ -1,0 +1,52 @@
+import { recordAudit } from "../audit/record-audit.ts";
+import type { Context, Transaction } from "../context.ts";
+import { notFound } from "../core/errors.ts";
+import type { ProjectId } from "../core/ids.ts";
+import type { Actor } from "../core/principal.ts";
+import { enqueueJob } from "../jobs/enqueue-job.ts";
+import type { AuthProvider } from "../providers/provider.ts";
+import { resourceOf } from "./enqueue-backfill.ts";
+import type { Integration } from "./integration.ts";
+
+type Input = { projectId: ProjectId; provider: Pick<AuthProvider, "id">; actor: Actor };
+
+/** Takes an integration out of the API at once and queues its cleaning up. The synced users stay. Throws a 404. */
+export async function deleteIntegration(ctx: Pick<Context, "transaction">, input: Input): Promise<void> {
+	const { projectId, provider, actor } = input;
+	await ctx.transaction(async (tx) => {
+		const integration = await tx.stores.integrations.markDeleted(projectId, provider.id);
+		if (!integration) throw notFound("integration");
+		await enqueueDisconnect(tx, integration);
+		const { organizationId, id } = integration;
+		const metadata = { integration_id: id, provider: provider.id };
+		await recordAudit(tx, {
+			organizationId,
+			projectId,
+			action: "project.integration.delete",
+			actor,
+			metadata,
+		});
+	});
+}
+
+/** The same for all integrations of a project that is being deleted, in its transaction. */
+export async function disconnectIntegrations(
+	tx: Pick<Transaction, "stores" | "tasks">,
+	projectId: ProjectId,
+): Promise<void> {
+	const deleted = await tx.stores.integrations.markAllDeleted(projectId);
+	for (const integration of deleted) await enqueueDisconnect(tx, integration);
+}
+
+async function enqueueDisconnect(
+	tx: Pick<Transaction, "stores" | "tasks">,
+	integration: Integration,
+): Promise<void> {
+	await enqueueJob(tx, {
+		type: "integration.disconnect",
+		organizationId: integration.organizationId,
+		projectId: integration.projectId,
+		lockedResource: resourceOf(integration),
+		input: { integration_id: integration.id },
+	});
+}

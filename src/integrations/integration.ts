@@ -1,0 +1,62 @@
+import type { IntegrationId, OrganizationId, ProjectId } from "../core/ids.ts";
+
+/** `pending`: exists, not usable yet. `error`: the last job failed for good. `disabled`: by the user. */
+export type IntegrationState = "pending" | "active" | "error" | "disabled";
+
+/** The settable keys of `config`. */
+export type IntegrationConfig = {
+	teamId?: string;
+	previewBranches?: boolean;
+	previewTtlHours?: number;
+	envPrefix?: string;
+	envTargets?: string[];
+	allowForks?: boolean;
+	redeploy?: boolean;
+	includePrivateMetadata?: boolean;
+};
+
+/** What we report in `config`, and what we note for ourselves. Times are RFC 3339. */
+export type IntegrationStatus = {
+	webhookError?: string;
+	hookError?: string;
+	hookNote?: string;
+	lastSyncedAt?: string;
+	lastEventAt?: string;
+	lastError?: string;
+	usersSynced?: number;
+	/** Not reported: when `capydb_auth` was first seen to stand. */
+	schemaReadyAt?: string;
+	/** Why received webhooks have to wait, and how often they were tried since; reported as `last_error`. */
+	applyError?: string;
+	applyFailures?: number;
+	/** Changes refused because another provider of the project holds the user's id; reported in `last_error`. */
+	heldChanges?: number;
+};
+
+/** One signing secret; an older one counts until the given time, RFC 3339. */
+export type SigningSecret = { secret: string; until: string | null };
+
+/** The rejected requests of an integration: how many ever, and the last hundred, newest first. */
+export type Rejections = { total: number; recent: { at: string; reason: string; address: string }[] };
+
+export type Integration = {
+	id: IntegrationId;
+	organizationId: OrganizationId;
+	projectId: ProjectId;
+	provider: string;
+	state: IntegrationState;
+	externalId: string | null;
+	config: IntegrationConfig;
+	status: IntegrationStatus;
+	/** Sealed; `platform/vault` opens it. */
+	credentials: string | null;
+	signingSecrets: string | null;
+	deletedAt: Date | null;
+	createdAt: Date;
+	updatedAt: Date;
+};
+
+/** Whether there is a secret with which the provider, or its webhooks, can be trusted. */
+export function isUsable(integration: Pick<Integration, "credentials" | "signingSecrets">): boolean {
+	return integration.credentials !== null || integration.signingSecrets !== null;
+}

@@ -1,0 +1,173 @@
+import { and, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm";
+import type { IntegrationId, ProjectId } from "../core/ids.ts";
+import type { Database } from "../platform/db.ts";
+import type { Integration, IntegrationStatus, Rejections } from "./integration.ts";
+import { inboundRejections, integrations } from "./table.ts";
+
+export type IntegrationChanges = Partial<
+	Pick<Integration, "state" | "externalId" | "config" | "credentials" | "signingSecrets">
+>;
+
+export type StatusChange = { set?: IntegrationStatus; drop?: (keyof IntegrationStatus)[] };
+
+const recentMax = 100;
+
+export function integrationStore({ orm }: Database) {
+	const living = isNull(integrations.deletedAt);
+	const touched = { updatedAt: sql`clock_now()` };
+	return {
+		/** Also one that was deleted and still waits for its cleaning up. */
+		async find(id: IntegrationId): Promise<Integration | null> {
+			const [row] = await orm.select().from(integrations).where(eq(integrations.id, id));
+			return row ?? null;
+		},
+
+		/** The same, locked until the transaction ends. */
+		async findForUpdate(id: IntegrationId): Promise<Integration | null> {
+			const [row] = await orm.select().from(integrations).where(eq(integrations.id, id)).for("update");
+			return row ?? null;
+		},
+
+		async findByProvider(projectId: ProjectId, provider: string): Promise<Integration | null> {
+			const [row] = await orm
+				.select()
+				.from(integrations)
+				.where(and(eq(integrations.projectId, projectId), eq(integrations.provider, provider), living));
+			return row ?? null;
+		},
+
+		/** Newest first. With a limit, one row more than that, to show whether there are more. */
+		async list(
+			projectId: ProjectId,
+			page: { limit: number | null; before: IntegrationId | null },
+		): Promise<Integration[]> {
+			const before = page.before === null ? undefined : lt(integrations.id, page.before);
+			const rows = orm
+				.select()
+				.from(integrations)
+				.where(and(eq(integrations.projectId, projectId), living, before))
+				.orderBy(desc(integrations.id));
+			return page.limit === null ? rows : rows.limit(page.limit + 1);
+		},
+
+		/** The project's integration with this provider, made `pending` when there is none; locked. */
+		async claim(
+			fresh: Pick<Integration, "id" | "organizationId" | "projectId" | "provider">,
+		): Promise<{ integration: Integration; isNew: boolean }> {
+			const inserted = await orm
+				.insert(integrations)
+				.values({ ...fresh, state: "pending" })
+				.onConflictDoNothing({ target: [integrations.projectId, integrations.provider], where: living })
+				.returning();
+			if (inserted[0]) return { integration: inserted[0], isNew: true };
+			const [integration] = await orm
+				.select()
+				.from(integrations)
+				.where(
+					and(eq(integrations.projectId, fresh.projectId), eq(integrations.provider, fresh.provider), living),
+				)
+				.for("update");
+			if (!integration) throw new Error("An integration was deleted while it was being connected.");
+			return { integration, isNew: false };
+		},
+
+		async update(
+			id: IntegrationId,
+			values: IntegrationChanges,
+			status: StatusChange = {},
+		): Promise<Integration> {
+			const [row] = await orm
+				.update(integrations)
+				.set({ ...values, status: changed(status), ...touched })
+				.where(eq(integrations.id, id))
+				.returning();
+			if (!row) throw new Error(`There is no integration ${id}.`);
+			return row;
+		},
+
+		/** Changes what is reported, beside what others change at the same time; not a change by the user. */
+		async report(id: IntegrationId, status: StatusChange): Promise<void> {
+			await orm
+				.update(integrations)
+				.set({ status: changed(status) })
+				.where(eq(integrations.id, id));
+		},
+
+		async countHeldChanges(id: IntegrationId, more: number): Promise<void> {
+			const count = sql`coalesce((${integrations.status} ->> 'heldChanges')::int, 0) + ${more}::int`;
+			await orm
+				.update(integrations)
+				.set({ status: sql`${integrations.status} || jsonb_build_object('heldChanges', ${count})` })
+				.where(eq(integrations.id, id));
+		},
+
+		/** Takes one out of the API. Null when there is none. */
+		async markDeleted(projectId: ProjectId, provider: string): Promise<Integration | null> {
+			const [row] = await orm
+				.update(integrations)
+				.set({ deletedAt: sql`clock_now()`, ...touched })
+				.where(and(eq(integrations.projectId, projectId), eq(integrations.provider, provider), living))
+				.returning();
+			return row ?? null;
+		},
+
+		async markAllDeleted(projectId: ProjectId): Promise<Integration[]> {
+			return orm
+				.update(integrations)
+				.set({ deletedAt: sql`clock_now()`, ...touched })
+				.where(and(eq(integrations.projectId, projectId), living))
+				.returning();
+		},
+
+		/** Removes the row with all its secrets. */
+		async remove(id: IntegrationId): Promise<void> {
+			await orm.delete(inboundRejections).where(eq(inboundRejections.integrationId, id));
+			await orm.delete(integrations).where(eq(integrations.id, id));
+		},
+
+		/** Integrations that are not usable yet and whose `capydb_auth` was never seen. */
+		async listWithoutSchema(providers: readonly string[], limit: number): Promise<IntegrationId[]> {
+			if (providers.length === 0) return [];
+			const rows = await orm
+				.select({ id: integrations.id })
+				.from(integrations)
+				.where(
+					and(
+						eq(integrations.state, "pending"),
+						inArray(integrations.provider, [...providers]),
+						sql`not ${integrations.status} ? 'schemaReadyAt'`,
+						living,
+					),
+				)
+				.limit(limit);
+			return rows.map((row) => row.id);
+		},
+
+		/** Adds to the count and keeps the last hundred. `recent` is newest first. */
+		async addRejections(
+			integration: Pick<Integration, "id" | "organizationId">,
+			added: Rejections,
+		): Promise<void> {
+			const kept = sql`(select coalesce(jsonb_agg(r.value order by r.position), '[]')
+				from jsonb_array_elements(excluded.recent || ${inboundRejections.recent})
+					with ordinality as r(value, position)
+				where r.position <= ${recentMax})`;
+			await orm
+				.insert(inboundRejections)
+				.values({ integrationId: integration.id, organizationId: integration.organizationId, ...added })
+				.onConflictDoUpdate({
+					target: inboundRejections.integrationId,
+					set: { total: sql`${inboundRejections.total} + excluded.total`, recent: kept },
+				});
+		},
+
+		async findRejections(id: IntegrationId): Promise<Rejections> {
+			const [row] = await orm.select().from(inboundRejections).where(eq(inboundRejections.integrationId, id));
+			return { total: row?.total ?? 0, recent: row?.recent ?? [] };
+		},
+	};
+}
+
+function changed({ set = {}, drop = [] }: StatusChange) {
+	return sql`(${integrations.status} - ${sql.param(drop)}::text[]) || ${JSON.stringify(set)}::jsonb`;
+}

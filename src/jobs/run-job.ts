@@ -1,0 +1,135 @@
+import { randomUUID } from "node:crypto";
+import type { Context, Transaction } from "../context.ts";
+import type { JobId } from "../core/ids.ts";
+import type { NewEvent } from "../events/event.ts";
+import { publishEvents } from "../events/publish-events.ts";
+import { brokenConstraint } from "../platform/db.ts";
+import { classifyFailure, type Failure } from "./classify-failure.ts";
+import { JobClaimLost } from "./errors.ts";
+import type { Job } from "./job.ts";
+import type { JobRun, JobType, Settlement } from "./job-type.ts";
+import type { JobOutcome } from "./store.ts";
+import { jobEventData } from "./wire.ts";
+
+/** Waits before the second to fifth attempt of a job that failed in passing, in seconds. */
+const backoffSeconds = [2, 10, 30, 60];
+const busyWaitSeconds = 2;
+
+type Input = { jobId: JobId; types: Record<string, JobType>; signal: AbortSignal };
+
+/**
+ * Runs one attempt of a job and settles it: its row, its events and what comes next commit together. Safe to run
+ * twice and to resume anywhere; a runner whose claim was taken over changes nothing.
+ */
+export async function runJob(ctx: Context, { jobId, types, signal }: Input): Promise<void> {
+	const claimId = randomUUID();
+	const job = await claim(ctx, jobId, claimId);
+	if (!job) return;
+	const type = types[job.type];
+	if (!type) throw new Error(`No such type of job: ${job.type}`);
+	const log = stepLog(ctx, job, claimId, signal);
+	try {
+		const settlement = await type.run(ctx, log.run);
+		await settle(ctx, job, claimId, { state: "completed", stdout: log.text() }, settlement);
+	} catch (error) {
+		if (error instanceof JobClaimLost) return;
+		// A stop is nobody's failure: the task goes back, and the same attempt goes on elsewhere.
+		if (signal.aborted) throw error;
+		const failure = classifyFailure(error);
+		ctx.log.warn(
+			{ job_id: job.id, type: job.type, classification: failure.classification, err: error },
+			"job attempt failed",
+		);
+		await settleFailure(ctx, job, claimId, failure, log.text(), type);
+	}
+}
+
+/** Null when there is nothing to do: it has ended, or another job has the resource and this one waits its turn. */
+async function claim(ctx: Context, jobId: JobId, claimId: string): Promise<Job | null> {
+	try {
+		return await ctx.stores.jobs.claim(jobId, { claimId, claimedBy: ctx.replica });
+	} catch (error) {
+		if (brokenConstraint(error) !== "jobs_running_resource_key") throw error;
+		const job = await ctx.stores.jobs.find(jobId);
+		if (job) {
+			const options = { startAfterSeconds: busyWaitSeconds, singletonKey: job.lockedResource };
+			await ctx.tasks.send("jobs.run", { jobId }, options);
+		}
+		return null;
+	}
+}
+
+function stepLog(
+	ctx: Context,
+	job: Job,
+	claimId: string,
+	signal: AbortSignal,
+): { run: JobRun; text(): string } {
+	const lines = job.lastStdout === null ? [] : [job.lastStdout];
+	const text = () => lines.join("\n");
+	const run: JobRun = {
+		job,
+		signal,
+		say: (line) => lines.push(line),
+		saveProgress: async (progress) => {
+			const isHeld = await ctx.stores.jobs.saveProgress(job.id, claimId, { stdout: text(), progress });
+			if (!isHeld) throw new JobClaimLost();
+		},
+	};
+	return { run, text };
+}
+
+async function settle(
+	ctx: Context,
+	job: Job,
+	claimId: string,
+	outcome: JobOutcome & { state: "completed" },
+	settlement: Settlement | undefined,
+): Promise<void> {
+	await ctx.transaction(async (tx) => {
+		const settled = await tx.stores.jobs.settle(job.id, claimId, outcome);
+		if (!settled) throw new JobClaimLost();
+		const specific = (await settlement?.(tx)) ?? [];
+		await publishEvents(tx, [...specific, jobEvent(settled, "job.completed")]);
+	});
+}
+
+async function settleFailure(
+	ctx: Context,
+	job: Job,
+	claimId: string,
+	failure: Failure,
+	stdout: string,
+	type: JobType,
+): Promise<void> {
+	const isOver = failure.classification === "permanent" || job.attempts >= job.maxAttempts;
+	await ctx.transaction(async (tx) => {
+		const settled = await tx.stores.jobs.settle(job.id, claimId, {
+			state: isOver ? "failed" : "pending",
+			stdout,
+			stderr: failure.sentence,
+			error: failure.sentence,
+			exitCode: failure.exitCode,
+			retryClassification: failure.classification,
+		});
+		if (!settled) return;
+		if (isOver) await announceFailure(tx, settled, failure.sentence, type);
+		else await scheduleRetry(tx, settled, failure);
+	});
+}
+
+async function announceFailure(tx: Transaction, job: Job, sentence: string, type: JobType): Promise<void> {
+	const specific: NewEvent[] = (await type.failed?.(tx, job, sentence)) ?? [];
+	await publishEvents(tx, [...specific, jobEvent(job, "job.failed")]);
+}
+
+async function scheduleRetry(tx: Transaction, job: Job, failure: Failure): Promise<void> {
+	const wait = backoffSeconds[Math.min(job.attempts, backoffSeconds.length) - 1] ?? 2;
+	const startAfterSeconds = failure.waitSeconds ?? wait;
+	await tx.tasks.send("jobs.run", { jobId: job.id }, { startAfterSeconds, singletonKey: job.lockedResource });
+}
+
+function jobEvent(job: Job, type: "job.completed" | "job.failed"): NewEvent {
+	const { organizationId, projectId } = job;
+	return { organizationId, projectId, type, data: JSON.stringify(jobEventData(job)) };
+}

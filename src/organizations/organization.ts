@@ -1,0 +1,13 @@
+import type { OrganizationId } from "../core/ids.ts";
+
+export type Organization = {
+	id: OrganizationId;
+	name: string;
+	slug: string;
+	clerkOrganizationId: string | null;
+	createdAt: Date;
+	updatedAt: Date;
+};
+
+/** What an organization used in the present month (UTC). */
+export type Usage = { projects: number; webhookEndpoints: number; events: number; deliveries: number };

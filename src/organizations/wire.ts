@@ -1,0 +1,77 @@
+import { type Static, Type } from "@sinclair/typebox";
+import { nullable, Timestamp } from "../http/wire.ts";
+import type { Organization, Usage } from "./organization.ts";
+
+export const OrganizationWire = Type.Object({
+	id: Type.String(),
+	name: Type.String(),
+	slug: Type.String(),
+	clerk_organization_id: nullable(Type.String()),
+	billing_plan: Type.Literal("self_hosted"),
+	billing_provider: Type.Literal("none"),
+	billing_status: Type.Literal("active"),
+	created_at: Timestamp,
+	updated_at: Timestamp,
+});
+
+export function toOrganizationWire(organization: Organization): Static<typeof OrganizationWire> {
+	return {
+		id: organization.id,
+		name: organization.name,
+		slug: organization.slug,
+		clerk_organization_id: organization.clerkOrganizationId,
+		billing_plan: "self_hosted",
+		billing_provider: "none",
+		billing_status: "active",
+		created_at: organization.createdAt.toISOString(),
+		updated_at: organization.updatedAt.toISOString(),
+	};
+}
+
+const name = Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000]*$" });
+export const Slug = Type.String({ pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", maxLength: 63 });
+const clerkOrganizationId = nullable(
+	Type.String({ minLength: 1, maxLength: 100, pattern: "^[A-Za-z0-9_]+$" }),
+);
+
+export const CreateOrganizationBody = Type.Object(
+	{ name, slug: Type.Optional(Slug), clerk_organization_id: Type.Optional(clerkOrganizationId) },
+	{ additionalProperties: false },
+);
+
+export const UpdateOrganizationBody = Type.Object(
+	{
+		name: Type.Optional(name),
+		slug: Type.Optional(Slug),
+		clerk_organization_id: Type.Optional(clerkOrganizationId),
+	},
+	{ additionalProperties: false },
+);
+
+export const UsageWire = Type.Object({
+	period_start: Timestamp,
+	projects: Type.Integer(),
+	webhook_endpoints: Type.Integer(),
+	events: Type.Integer(),
+	deliveries: Type.Integer(),
+});
+
+export function toUsageWire(usage: Usage, periodStart: Date): Static<typeof UsageWire> {
+	return {
+		period_start: periodStart.toISOString(),
+		projects: usage.projects,
+		webhook_endpoints: usage.webhookEndpoints,
+		events: usage.events,
+		deliveries: usage.deliveries,
+	};
+}
+
+export function fromOrganizationBody(
+	body: Static<typeof UpdateOrganizationBody>,
+): Partial<Pick<Organization, "name" | "slug" | "clerkOrganizationId">> {
+	return {
+		...(body.name === undefined ? {} : { name: body.name }),
+		...(body.slug === undefined ? {} : { slug: body.slug }),
+		...(body.clerk_organization_id === undefined ? {} : { clerkOrganizationId: body.clerk_organization_id }),
+	};
+}

@@ -1,0 +1,114 @@
+import { sql } from "drizzle-orm";
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import type { Log } from "../core/log.ts";
+
+/** What a store is built on: the pool, or one transaction. */
+export type Database = {
+	orm: NodePgDatabase<Record<string, never>>;
+	/** Runs a named statement: parsed and planned once per connection, for the hot paths. */
+	prepared<Row extends pg.QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]>;
+};
+
+export type DatabasePool = Database & {
+	/** Runs `work` in one transaction; an error rolls it back and is thrown on. */
+	transaction<Result>(work: (database: Database) => Promise<Result>): Promise<Result>;
+	/** Connections in use, idle and waited for. */
+	usage(): { total: number; idle: number; waiting: number };
+	close(): Promise<void>;
+};
+
+type PoolOptions = {
+	url: string;
+	applicationName: string;
+	connectionsMax: number;
+	log: Log;
+	statementTimeoutMs: number;
+	/** Off only where losing the last milliseconds at a crash of Postgres costs no more than a repeat. */
+	synchronousCommit?: "on" | "off";
+};
+
+/** Opens a pool on the control database. Connections are made when first used. */
+export function openDatabase(options: PoolOptions): DatabasePool {
+	const pool = new pg.Pool({
+		connectionString: options.url,
+		application_name: options.applicationName,
+		max: options.connectionsMax,
+		connectionTimeoutMillis: 5_000,
+		idleTimeoutMillis: 30_000,
+		keepAlive: true,
+		options: [
+			`-c statement_timeout=${options.statementTimeoutMs}`,
+			"-c idle_in_transaction_session_timeout=30000",
+			`-c synchronous_commit=${options.synchronousCommit ?? "on"}`,
+			"-c timezone=UTC",
+		].join(" "),
+	});
+	// An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+	pool.on("error", (error) => options.log.warn({ err: error }, "an idle database connection broke"));
+	return {
+		...databaseOn(pool),
+		transaction: async (work) => {
+			const client = await pool.connect();
+			let broken: Error | undefined;
+			try {
+				await client.query("begin");
+				const result = await work(databaseOn(client));
+				await client.query("commit");
+				return result;
+			} catch (error) {
+				await client.query("rollback").catch((rollbackError: Error) => {
+					broken = rollbackError;
+				});
+				throw error;
+			} finally {
+				client.release(broken);
+			}
+		},
+		usage: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+		close: () => pool.end(),
+	};
+}
+
+function databaseOn(client: pg.Pool | pg.PoolClient): Database {
+	return {
+		orm: drizzle({ client }),
+		prepared: async (name, text, values) => (await client.query({ name, text, values })).rows,
+	};
+}
+
+/** Creates a database of ours on the cluster unless it is there. `name` is a plain identifier. */
+export async function ensureDatabase(clusterUrl: string, name: string): Promise<void> {
+	const client = new pg.Client({ connectionString: clusterUrl });
+	await client.connect();
+	try {
+		const { rowCount } = await client.query("select from pg_database where datname = $1", [name]);
+		if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`);
+	} finally {
+		await client.end();
+	}
+}
+
+/** The server's major version, as in 15 or 18. */
+export async function serverMajor(database: Database): Promise<number> {
+	const { rows } = await database.orm.execute<{ major: number }>(
+		sql`select current_setting('server_version_num')::int / 10000 as major`,
+	);
+	return rows[0]?.major ?? 0;
+}
+
+/** SQLSTATE of a database error, through the wrapper that Drizzle puts around it; null for anything else. */
+export function sqlState(error: unknown): string | null {
+	for (let at: unknown = error; at instanceof Error; at = at.cause) {
+		if (at instanceof pg.DatabaseError) return at.code ?? null;
+	}
+	return null;
+}
+
+/** Name of the constraint that a database error broke, or null. */
+export function brokenConstraint(error: unknown): string | null {
+	for (let at: unknown = error; at instanceof Error; at = at.cause) {
+		if (at instanceof pg.DatabaseError) return at.constraint ?? null;
+	}
+	return null;
+}

@@ -1,0 +1,172 @@
+import { randomBytes, randomInt } from "node:crypto";
+import { chmod, stat } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { AppError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { type DataDir, lockDataDir, openDataDir, readKeptFile, readOrCreateFile } from "./data-dir.ts";
+import { type Binaries, findBinaries, openToEveryone } from "./embedded-postgres-binaries.ts";
+import { closeToOthers, createCluster, hasCluster, removeDrafts } from "./embedded-postgres-cluster.ts";
+import { type Postmaster, startPostmaster } from "./embedded-postgres-process.ts";
+import { chooseUser, giveTo, letThrough, type SystemUser } from "./embedded-postgres-user.ts";
+
+export type EmbeddedPostgres = {
+	/** Superuser URL of the maintenance database: postgres://postgres:<password>@127.0.0.1:<port>/postgres */
+	url: string;
+	port: number;
+	/** Fast shutdown. Returns when Postgres is down and the data folder is free; further calls wait likewise. */
+	stop(): Promise<void>;
+};
+
+type Options = { dataDir: string; log: Log; settings?: Record<string, string> };
+
+const PASSWORD_FILE = "postgres-password";
+const PORT_FILE = "postgres-port";
+
+/** Below every system's range for outgoing connections, which could otherwise be given the port meanwhile. */
+const PORT_MIN = 20_000;
+const PORT_MAX = 29_999;
+
+const DEFAULTS = {
+	listen_addresses: "127.0.0.1",
+	// No socket file: the path of one has a length limit that a data folder's path can exceed.
+	unix_socket_directories: "",
+	password_encryption: "scram-sha-256",
+	max_connections: "300",
+	shared_buffers: "128MB",
+	max_wal_size: "1GB",
+	timezone: "UTC",
+	log_timezone: "UTC",
+	log_checkpoints: "off",
+	log_statement: "none",
+	log_min_duration_statement: "-1",
+	// Statements that fail may hold personal data and secrets: the log gets the error alone.
+	log_min_error_statement: "panic",
+};
+
+/**
+ * Starts the Postgres that comes with the server on the cluster in the data folder, making both on first use,
+ * and returns when it answers. Data, port and password are those of the last start. Only one server at a time
+ * gets a data folder. What a killed server left behind, running or half made, is cleared away. Throws an
+ * `AppError` whose message says what to do.
+ */
+export async function startEmbeddedPostgres(options: Options): Promise<EmbeddedPostgres> {
+	const startedAt = Date.now();
+	const dataDir = await openDataDir(options.dataDir);
+	const unlock = await lockDataDir(dataDir);
+	try {
+		const { postmaster, url, port } = await start(dataDir, options);
+		options.log.info(
+			{ port, dataDir: dataDir.path, ms: Date.now() - startedAt },
+			"Embedded Postgres is ready",
+		);
+		const stop = () => postmaster.stop().finally(unlock);
+		return { url, port, stop };
+	} catch (error) {
+		unlock();
+		throw error;
+	}
+}
+
+async function start(
+	dataDir: DataDir,
+	{ log, settings }: Options,
+): Promise<{ postmaster: Postmaster; url: string; port: number }> {
+	const clusterDir = join(dataDir.path, "postgres");
+	const binaries = await findBinaries();
+	const user = await chooseUser(clusterDir);
+	if (user) await admit(user, dataDir, binaries, log);
+	const password = await prepareCluster(dataDir, clusterDir, binaries, user);
+	const port = await keptPort(dataDir);
+	const url = `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`;
+	const cluster = {
+		dir: clusterDir,
+		logFile: join(dataDir.path, "postgres.log"),
+		url,
+		binaries,
+		user,
+		parameters: { ...DEFAULTS, ...settings, port: String(port) },
+		requireFreePort: () => requireFreePort(dataDir, port),
+	};
+	return { postmaster: await startPostmaster(cluster, log), url, port };
+}
+
+/** Lets the user that Postgres runs as reach its programs and its cluster; our own files stay closed to it. */
+async function admit(user: SystemUser, dataDir: DataDir, binaries: Binaries, log: Log): Promise<void> {
+	const { mode } = await stat(dataDir.path);
+	if ((mode & 0o011) !== 0o011) await chmod(dataDir.path, (mode | 0o011) & 0o7777);
+	await letThrough(user, dirname(dataDir.path), log);
+	await letThrough(user, dirname(binaries.root), log);
+	if (!(await openToEveryone(binaries.root))) return;
+	log.warn({ folder: binaries.root }, `Postgres runs as ${user.name}: let everyone read ${binaries.root}`);
+}
+
+/** Makes the cluster if there is none. Returns the superuser's password. */
+async function prepareCluster(
+	dataDir: DataDir,
+	clusterDir: string,
+	binaries: Binaries,
+	user: SystemUser | undefined,
+): Promise<string> {
+	await removeDrafts(dataDir);
+	if (!(await hasCluster(clusterDir))) {
+		const password = await readOrCreateFile(dataDir, PASSWORD_FILE, () => randomBytes(24).toString("hex"));
+		await createCluster({ dataDir, clusterDir, binaries, user, password });
+		return password;
+	}
+	// A cluster that came back from a backup may be root's.
+	if (user && (await stat(clusterDir)).uid !== user.uid) await giveTo(user, clusterDir);
+	await closeToOthers(clusterDir);
+	const password = await readKeptFile(dataDir, PASSWORD_FILE);
+	if (password !== undefined) return password;
+	throw new AppError(
+		"unavailable",
+		"embedded_postgres.password_missing",
+		`The file ${join(dataDir.path, PASSWORD_FILE)} is missing, without which the data in ${clusterDir} cannot be opened: restore it, or move that folder away to start empty.`,
+	);
+}
+
+/** The port is picked once, so that connection URLs outlive restarts. */
+async function keptPort(dataDir: DataDir): Promise<number> {
+	const kept = await readKeptFile(dataDir, PORT_FILE);
+	if (kept === undefined) {
+		const picked = await pickFreePort();
+		return Number(await readOrCreateFile(dataDir, PORT_FILE, () => String(picked)));
+	}
+	const port = Number(kept);
+	if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+	throw new AppError(
+		"unavailable",
+		"embedded_postgres.port_malformed",
+		`The file ${join(dataDir.path, PORT_FILE)} must hold a port number: correct it, or remove it to have a port picked.`,
+	);
+}
+
+async function pickFreePort(): Promise<number> {
+	for (let tries = 0; tries < 100; tries += 1) {
+		const port = randomInt(PORT_MIN, PORT_MAX + 1);
+		if (await isFree(port)) return port;
+	}
+	throw new AppError(
+		"unavailable",
+		"embedded_postgres.no_port",
+		`No free port between ${PORT_MIN} and ${PORT_MAX} was found for the embedded Postgres.`,
+	);
+}
+
+async function requireFreePort(dataDir: DataDir, port: number): Promise<void> {
+	if (await isFree(port)) return;
+	throw new AppError(
+		"unavailable",
+		"embedded_postgres.port_taken",
+		`Port ${port}, on which the embedded Postgres runs, is taken by another program: stop that program, or remove the file ${join(dataDir.path, PORT_FILE)} to have another port picked.`,
+	);
+}
+
+async function isFree(port: number): Promise<boolean> {
+	const { promise, resolve } = Promise.withResolvers<boolean>();
+	const server = createServer();
+	server.once("error", () => resolve(false));
+	server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
+	return promise;
+}

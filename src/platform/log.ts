@@ -1,0 +1,28 @@
+import { pino } from "pino";
+import type { Log } from "../core/log.ts";
+
+/** JSON lines on standard output. Secrets never get here; these paths are a second line of defence. */
+export function createLog(options: { level: string; replica: string }): Log {
+	return pino({
+		level: options.level,
+		base: { replica: options.replica },
+		timestamp: pino.stdTimeFunctions.isoTime,
+		redact: { paths: ["*.password", "*.token", "*.secret", "*.authorization"], censor: "[redacted]" },
+		serializers: { err: describeError },
+	});
+}
+
+/** Type, message, code and stack of an error and of its causes; never the values of a failed statement. */
+function describeError(error: unknown): unknown {
+	if (!(error instanceof Error)) return error;
+	const { code } = error as { code?: unknown };
+	// Drizzle puts the statement's parameters into its message, and those may be personal data or sealed values.
+	const message = error.message.replace(/\nparams: [\s\S]*$/, "");
+	return {
+		type: error.name,
+		message,
+		...(code === undefined ? {} : { code }),
+		stack: error.stack?.replace(/\nparams: [^\n]*/g, ""),
+		...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+	};
+}

@@ -1,0 +1,33 @@
+import { uuidFloor } from "../core/ids.ts";
+
+/** The tables that grow without bound, each partitioned by its UUIDv7 id. */
+const partitionedTables = ["events", "deliveries", "delivery_attempts", "inbound_webhooks"] as const;
+
+const weekMs = 7 * 24 * 3600 * 1000;
+// 1970-01-05 was a Monday: weeks counted from it begin on Mondays.
+const mondayMs = 4 * 24 * 3600 * 1000;
+const weeksAhead = 8;
+
+/** Makes the weekly partitions from last week to eight weeks ahead that are not there yet. */
+export async function ensurePartitions(
+	run: (statement: string) => Promise<Record<string, unknown>[]>,
+): Promise<void> {
+	const rows = await run("select relname as name from pg_class where relispartition and relkind = 'r'");
+	const existing = new Set(rows.map((row) => row.name));
+	const thisWeek = Math.floor((Date.now() - mondayMs) / weekMs);
+	for (const table of partitionedTables) {
+		for (let week = thisWeek - 1; week <= thisWeek + weeksAhead; week++) {
+			const partition = partitionOf(table, week * weekMs + mondayMs);
+			if (!existing.has(partition.name)) await run(partition.statement);
+		}
+	}
+}
+
+function partitionOf(table: string, fromMs: number): { name: string; statement: string } {
+	const name = `${table}_${new Date(fromMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
+	// Room in each page for the claim's and the result's update to stay beside the row.
+	const storage = table === "deliveries" ? "with (fillfactor = 70)" : "";
+	const statement = `create table if not exists "${name}" partition of "${table}"
+		for values from ('${uuidFloor(new Date(fromMs))}') to ('${uuidFloor(new Date(fromMs + weekMs))}') ${storage}`;
+	return { name, statement };
+}

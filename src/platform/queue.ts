@@ -1,0 +1,130 @@
+import { sql } from "drizzle-orm";
+import { fromDrizzle, type Job, PgBoss, type Queue as QueueSettings } from "pg-boss";
+import type { Log } from "../core/log.ts";
+import type { Database } from "./db.ts";
+
+export type SendOptions = {
+	/** Seconds from now. */
+	startAfterSeconds?: number;
+	/** What the queue's policy counts by. */
+	singletonKey?: string;
+};
+
+/** Sends tasks; bound to the pool or to one transaction. */
+export type Tasks<TaskData> = {
+	send<Name extends keyof TaskData & string>(
+		name: Name,
+		data: TaskData[Name] & object,
+		options?: SendOptions,
+	): Promise<void>;
+};
+
+export type TaskWorker = {
+	queue: Omit<QueueSettings, "name">;
+	/** How many run at once in this process. */
+	concurrency: number;
+	/** A cron expression, where the task also runs by itself. */
+	schedule?: string;
+	handle(data: unknown, signal: AbortSignal): Promise<void>;
+};
+
+export type Queue<TaskData> = {
+	tasks: Tasks<TaskData>;
+	/** The same, inside one transaction: what it sends exists only if that commits. */
+	within(transaction: Database): Tasks<TaskData>;
+	start(workers: Record<keyof TaskData & string, TaskWorker>): Promise<void>;
+	/** Takes no new tasks and waits for those that run, up to the given time; then their signals abort. */
+	stop(timeoutMs: number): Promise<void>;
+	/** Whether the queue can be reached and its workers are polling. */
+	isAlive(): boolean;
+};
+
+type QueueOptions = { url: string; log: Log; connectionsMax: number; runsTasks: boolean };
+
+/** The pg-boss adapter. Tables live in schema `pgboss` of the control database. */
+export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
+	const boss = new PgBoss({
+		connectionString: options.url,
+		application_name: "capydb-queue",
+		max: options.connectionsMax,
+		useListenNotify: options.runsTasks,
+		supervise: options.runsTasks,
+		schedule: options.runsTasks,
+		superviseIntervalSeconds: 5,
+		monitorIntervalSeconds: 5,
+		persistWarnings: true,
+		persistQueueStats: true,
+	});
+	boss.on("error", (error) => options.log.warn({ err: error }, "the queue reported an error"));
+	boss.on("warning", (warning) => options.log.warn({ warning: warning.message }, "the queue warned"));
+	let running = false;
+	const send = (db: ReturnType<typeof fromDrizzle> | undefined): Tasks<TaskData> => ({
+		send: async (name, data, { startAfterSeconds, singletonKey } = {}) => {
+			await boss.send(name, data, {
+				...(startAfterSeconds === undefined ? {} : { startAfter: Math.ceil(startAfterSeconds) }),
+				...(singletonKey === undefined ? {} : { singletonKey }),
+				...(db === undefined ? {} : { db }),
+			});
+		},
+	});
+	return {
+		tasks: send(undefined),
+		within: (transaction) => send(fromDrizzle(transaction.orm, sql)),
+		start: async (workers) => {
+			await boss.start();
+			for (const [name, worker] of Object.entries<TaskWorker>(workers)) {
+				await createOrUpdateQueue(boss, name, worker.queue);
+				if (options.runsTasks) await startWorker(boss, name, worker, options.log);
+			}
+			running = true;
+		},
+		stop: async (timeoutMs) => {
+			running = false;
+			await boss.stop({ graceful: true, timeout: timeoutMs, close: true });
+		},
+		isAlive: () => running,
+	};
+}
+
+/** Makes pg-boss's schema without running anything. */
+export async function installQueue(url: string): Promise<void> {
+	const boss = new PgBoss({ connectionString: url, supervise: false, schedule: false });
+	boss.on("error", () => undefined);
+	await boss.start();
+	await boss.stop({ graceful: false });
+}
+
+async function createOrUpdateQueue(
+	boss: PgBoss,
+	name: string,
+	settings: Omit<QueueSettings, "name">,
+): Promise<void> {
+	const { policy: _policy, partition: _partition, deadLetter: _deadLetter, ...changeable } = settings;
+	if (await boss.getQueue(name)) await boss.updateQueue(name, changeable);
+	else await boss.createQueue(name, settings);
+}
+
+async function startWorker(boss: PgBoss, name: string, worker: TaskWorker, log: Log): Promise<void> {
+	const handle = async ([task]: Job<object>[]) => {
+		if (!task) return;
+		const startedAt = performance.now();
+		try {
+			await worker.handle(task.data, task.signal);
+			log.debug({ task: name, ms: Math.round(performance.now() - startedAt) }, "task done");
+		} catch (error) {
+			log.warn({ task: name, id: task.id, retry: task.retryCount, err: error }, "task failed");
+			throw error;
+		}
+	};
+	await boss.work(
+		name,
+		{
+			batchSize: 1,
+			localConcurrency: worker.concurrency,
+			pollingIntervalSeconds: 1,
+			notifyPollingIntervalSeconds: 2,
+		},
+		handle,
+	);
+	if (worker.schedule) await boss.schedule(name, worker.schedule, {}, { missed: "once" });
+}

@@ -1,0 +1,116 @@
+export type SendErrorCode =
+	| "timeout"
+	| "dns_error"
+	| "connection_refused"
+	| "connection_reset"
+	| "tls_error"
+	| "blocked_address"
+	| "response_too_slow"
+	| "unknown";
+
+/**
+ * Why no answer counts. `message` is our sentence for the customer: no address, no port, no vendor text. `ours` is
+ * set when this machine is at fault (out of sockets, files or memory, shutting down) and the receiver is not.
+ */
+export type SendFailure = { errorCode: SendErrorCode; message: string; ours?: true };
+
+/** Turns what a socket, the resolver, TLS or the HTTP client reported into the closed list. */
+export function failureOf(error: unknown): SendFailure {
+	const codes = codesOf(error);
+	for (const code of codes) {
+		const failure = FAILURES.get(code);
+		if (failure !== undefined) return failure;
+	}
+	if (codes.includes("UND_ERR_SOCKET")) return wasClosed(error) ? RESET : NOT_HTTP;
+	if (codes.some(isTlsCode)) return TLS;
+	return codes.some((code) => code.startsWith("HPE_")) ? NOT_HTTP : UNKNOWN;
+}
+
+export const TIMEOUT: SendFailure = {
+	errorCode: "timeout",
+	message: "The endpoint did not answer in time.",
+};
+export const TOO_SLOW: SendFailure = {
+	errorCode: "response_too_slow",
+	message: "The endpoint began to answer but did not finish in time.",
+};
+export const UNUSABLE_URL: SendFailure = {
+	errorCode: "unknown",
+	message: "The request could not be built from the endpoint's URL.",
+};
+const BLOCKED: SendFailure = {
+	errorCode: "blocked_address",
+	message: "The endpoint's host is not allowed.",
+};
+const DNS: SendFailure = {
+	errorCode: "dns_error",
+	message: "The endpoint's host name could not be resolved.",
+};
+const REFUSED: SendFailure = {
+	errorCode: "connection_refused",
+	message: "The endpoint's host did not accept the connection.",
+};
+const RESET: SendFailure = {
+	errorCode: "connection_reset",
+	message: "The endpoint closed the connection before its answer was complete.",
+};
+const TLS: SendFailure = {
+	errorCode: "tls_error",
+	message: "No secure connection could be made: check the endpoint's certificate and TLS version.",
+};
+const NOT_HTTP: SendFailure = {
+	errorCode: "unknown",
+	message: "The endpoint's answer was not valid HTTP or had headers of more than 16 KiB.",
+};
+const BAD_REQUEST: SendFailure = {
+	errorCode: "unknown",
+	message: "The request could not be built: check the endpoint's headers.",
+};
+const OURS: SendFailure = { errorCode: "unknown", message: "The request could not be sent.", ours: true };
+const UNKNOWN: SendFailure = { errorCode: "unknown", message: "The request failed for an unknown reason." };
+
+const FAILURES = new Map<string, SendFailure>([
+	["EBLOCKED", BLOCKED],
+	["EUNRESOLVED", DNS],
+	["ECONNREFUSED", REFUSED],
+	["EHOSTUNREACH", REFUSED],
+	["EHOSTDOWN", REFUSED],
+	["ENETUNREACH", REFUSED],
+	["ECONNRESET", RESET],
+	["ECONNABORTED", RESET],
+	["EPIPE", RESET],
+	["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", RESET],
+	["ETIMEDOUT", TIMEOUT],
+	["UND_ERR_CONNECT_TIMEOUT", TIMEOUT],
+	["UND_ERR_HEADERS_OVERFLOW", NOT_HTTP],
+	["EPROTO", TLS],
+	["UND_ERR_INVALID_ARG", BAD_REQUEST],
+	["UND_ERR_CLOSED", OURS],
+	["UND_ERR_DESTROYED", OURS],
+	["EMFILE", OURS],
+	["ENFILE", OURS],
+	["ENOBUFS", OURS],
+	["ENOMEM", OURS],
+	["EADDRNOTAVAIL", OURS],
+]);
+
+/** The codes of an error and of those inside it: a connect that tried several addresses failed once for each. */
+function codesOf(error: unknown): string[] {
+	if (typeof error !== "object" || error === null) return [];
+	const own = "code" in error && typeof error.code === "string" ? [error.code] : [];
+	return error instanceof AggregateError ? [...own, ...error.errors.flatMap(codesOf)] : own;
+}
+
+/** undici has one code for a connection that was closed and for an answer out of turn (an unasked-for 100 or 101). */
+function wasClosed(error: unknown): boolean {
+	return error instanceof Error && /closed|destroyed/.test(error.message);
+}
+
+/** OpenSSL's verification results have bare names; https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+function isTlsCode(code: string): boolean {
+	return (
+		/^ERR_(TLS|SSL|OSSL)/.test(code) ||
+		/^(CERT_|CRL_|UNABLE_TO_|ERROR_IN_C|SELF_SIGNED_|DEPTH_ZERO_)/.test(code) ||
+		["INVALID_CA", "INVALID_PURPOSE", "PATH_LENGTH_EXCEEDED", "HOSTNAME_MISMATCH"].includes(code)
+	);
+}

@@ -1,0 +1,68 @@
+import type { Context } from "../context.ts";
+import type { JobRun, JobType } from "../jobs/job-type.ts";
+import { clusterStore, grantPublicSchema } from "./cluster-store.ts";
+import { openCreatedCredentials } from "./credentials.ts";
+import { projectDeleting } from "./errors.ts";
+import type { Project } from "./project.ts";
+import { useProjectDatabase } from "./use-project-database.ts";
+import { projectEventData } from "./wire.ts";
+
+/**
+ * The job `instance.create`: makes the project's role and database on the cluster, or checks that a bring-your-own
+ * database lets us in. Then the project is `ready`. Every step finds what an earlier attempt left.
+ */
+export const createInstance: JobType = {
+	run: async (ctx, run) => {
+		const project = await ctx.stores.projects.find(run.job.projectId);
+		if (!project || project.state === "deleting") throw projectDeleting();
+		run.say(`validated project ${project.slug} (${project.id})`);
+		if (project.origin === "created") await makeDatabase(ctx, project, run);
+		const postgresVersion = await checkConnection(ctx, project);
+		run.say(`connected to its database, Postgres ${postgresVersion}`);
+		return async (tx) => {
+			const changes = { state: "ready", lastError: null, postgresVersion } as const;
+			const ready = await tx.stores.projects.updateFrom(project.id, ["provisioning", "failed"], changes);
+			if (!ready) return [];
+			const { organizationId, id: projectId } = ready;
+			return [{ organizationId, projectId, type: "project.ready", data: projectEventData(ready) }];
+		};
+	},
+	failed: async (tx, job, sentence) => {
+		const changes = { state: "failed", lastError: sentence } as const;
+		await tx.stores.projects.updateFrom(job.projectId, ["provisioning"], changes);
+		return [];
+	},
+};
+
+/** The login comes last: a role that can log in has everything else. */
+async function makeDatabase(ctx: Context, project: Project, run: JobRun): Promise<void> {
+	const { projectDatabases } = ctx;
+	const { databaseName, roleName } = project;
+	const isWhole = await projectDatabases.asClusterAdmin(async (admin) => {
+		const cluster = clusterStore(admin);
+		if (await cluster.canLogIn(roleName)) return true;
+		await cluster.ensureRole(roleName);
+		await cluster.ensureDatabase(databaseName, roleName);
+		return false;
+	});
+	if (isWhole) return;
+	run.say("created its database and its role");
+	await projectDatabases.asClusterAdmin((fresh) => grantPublicSchema(fresh, roleName), {
+		freshDatabase: databaseName,
+	});
+	// A process that was taken for dead must not hand out a login after the project was deleted meanwhile.
+	await run.saveProgress({});
+	const { password } = openCreatedCredentials(ctx.vault, project);
+	await projectDatabases.asClusterAdmin((admin) => clusterStore(admin).letLogIn(roleName, password));
+}
+
+async function checkConnection(ctx: Context, project: Project): Promise<number> {
+	const [row] = await useProjectDatabase(ctx, project, (client) =>
+		client.query<{ major: unknown }>(
+			"select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 as major",
+		),
+	);
+	// A bring-your-own server may answer anything.
+	const major = Number(row?.major);
+	return Number.isInteger(major) && major > 0 && major < 1000 ? major : 0;
+}

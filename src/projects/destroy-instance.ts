@@ -1,0 +1,44 @@
+import type { Transaction } from "../context.ts";
+import type { ProjectId } from "../core/ids.ts";
+import type { JobType } from "../jobs/job-type.ts";
+import { clusterStore } from "./cluster-store.ts";
+import { sealNothing } from "./credentials.ts";
+import { projectTarget } from "./use-project-database.ts";
+import { projectEventData } from "./wire.ts";
+
+type Hooks = {
+	/** Disconnects the project's integrations; may be repeated. */
+	disconnectIntegrations(tx: Transaction, projectId: ProjectId): Promise<unknown>;
+};
+
+/**
+ * The job `instance.destroy`: disconnects the integrations, takes a created role's login away and ends its
+ * sessions. The database itself is dropped a day later by `drop-expired-projects`; a bring-your-own one never is.
+ */
+export function destroyInstance({ disconnectIntegrations }: Hooks): JobType {
+	return {
+		run: async (ctx, run) => {
+			const { projectId } = run.job;
+			const project = await ctx.stores.projects.find(projectId);
+			if (project?.state !== "deleting") return undefined;
+			run.say(`validated project ${project.slug} (${project.id})`);
+			await ctx.transaction((tx) => disconnectIntegrations(tx, projectId));
+			run.say("disconnected its integrations");
+			if (project.origin === "created") {
+				await ctx.projectDatabases.asClusterAdmin((admin) => clusterStore(admin).lockOut(project.roleName));
+				run.say("took its role's login away; its database is dropped in 24 hours");
+			}
+			await ctx.projectDatabases.forget(projectTarget(ctx, project));
+			return async (tx) => {
+				const deleted = await tx.stores.projects.markDeleted(projectId, sealNothing(tx.vault, projectId));
+				if (!deleted) return [];
+				const { organizationId } = deleted;
+				return [{ organizationId, projectId, type: "project.deleted", data: projectEventData(deleted) }];
+			};
+		},
+		failed: async (tx, job, sentence) => {
+			await tx.stores.projects.updateFrom(job.projectId, ["deleting"], { lastError: sentence });
+			return [];
+		},
+	};
+}

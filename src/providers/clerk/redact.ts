@@ -1,0 +1,76 @@
+/** Metadata that the customer fills: kept word for word, whatever its keys are called. */
+const customerFields = new Set(["public_metadata", "unsafe_metadata"]);
+
+/**
+ * What no stored document may hold, at any depth: tokens, the one-time values of a verification under way, and
+ * `url`, which Clerk uses for invitation links that sign their holder in. Flags such as `totp_enabled` stay.
+ */
+const forbiddenKey =
+	/(^|_)(token|jwt|secret|nonce|ticket|otp_code)$|^(access|refresh|id)_?token$|^(url|backup_codes|password|password_digest|external_verification_redirect_url)$/i;
+
+/** The texts of mails and messages: one-time codes stand in them, and in the subject too. */
+const messageFields = new Set(["body", "body_plain", "message", "subject", "data"]);
+
+const depthMax = 100;
+
+export type RedactOptions = { includePrivateMetadata: boolean };
+
+/**
+ * A webhook's envelope as it may be stored: without `event_attributes` (the end user's address and browser),
+ * `private_metadata` unless asked for, tokens, and the text of messages.
+ */
+export function redactEvent(
+	event: { type: string; data: object },
+	options: RedactOptions,
+): Record<string, unknown> {
+	const { event_attributes: _, ...envelope } = event as Record<string, unknown>;
+	const isMessage = /^(email|sms)\./.test(event.type);
+	const data = isMessage ? omitMessage(event.data) : event.data;
+	return redactObject({ ...envelope, data }, options, 0);
+}
+
+/** A user as it may be stored, by the same rules. */
+export function redactUser<User extends object>(user: User, options: RedactOptions): User {
+	// The fields that the type promises are never among those removed.
+	return redactObject(user, options, 0) as User;
+}
+
+function omitMessage(data: object): object {
+	return Object.fromEntries(Object.entries(data).filter(([key]) => !messageFields.has(key)));
+}
+
+function redactObject(object: object, options: RedactOptions, depth: number): Record<string, unknown> {
+	const signsNonce = Object.hasOwn(object, "nonce");
+	const kept = Object.entries(object).flatMap(([key, value]): [string, unknown][] => {
+		if (key === "private_metadata" && !options.includePrivateMetadata) return [];
+		if (key === "private_metadata" || customerFields.has(key)) return [[key, storable(value, depth + 1)]];
+		// The text that a wallet signs repeats the nonce beside it.
+		if (forbiddenKey.test(key) || (signsNonce && key === "message")) return [];
+		return [[storableText(key), redactValue(value, options, depth + 1)]];
+	});
+	return Object.fromEntries(kept);
+}
+
+function redactValue(value: unknown, options: RedactOptions, depth: number): unknown {
+	if (depth > depthMax) return null;
+	if (Array.isArray(value)) return value.map((item) => redactValue(item, options, depth + 1));
+	if (typeof value === "object" && value !== null) return redactObject(value, options, depth);
+	return storable(value, depth);
+}
+
+function storable(value: unknown, depth: number): unknown {
+	if (typeof value === "string") return storableText(value);
+	if (typeof value !== "object" || value === null) return value;
+	if (depth > depthMax) return null;
+	if (Array.isArray(value)) return value.map((item) => storable(item, depth + 1));
+	const entries = Object.entries(value).map(([key, item]) => [storableText(key), storable(item, depth + 1)]);
+	return Object.fromEntries(entries);
+}
+
+/**
+ * Postgres refuses NUL and half surrogates in text and jsonb, and an end user can write both into
+ * `unsafe_metadata`: without this, one such user would stop a whole backfill.
+ */
+function storableText(text: string): string {
+	return text.replaceAll("\u0000", "\ufffd").toWellFormed();
+}

@@ -1,0 +1,20 @@
+import { lte, sql } from "drizzle-orm";
+import { eventIdempotencyKeys } from "../events/table.ts";
+import { inboundDedupKeys } from "../inbound/table.ts";
+import type { Database } from "../platform/db.ts";
+import { ensurePartitions } from "../platform/partitions.ts";
+
+export function retentionStore({ orm }: Database) {
+	return {
+		/** Makes the partitions of the coming weeks. */
+		async makePartitions(): Promise<void> {
+			await ensurePartitions(async (statement) => (await orm.execute(sql.raw(statement))).rows);
+		},
+
+		/** Deletes idempotency and dedup keys whose time is over. */
+		async deleteExpiredKeys(): Promise<void> {
+			await orm.delete(eventIdempotencyKeys).where(lte(eventIdempotencyKeys.expiresAt, sql`clock_now()`));
+			await orm.delete(inboundDedupKeys).where(lte(inboundDedupKeys.expiresAt, sql`clock_now()`));
+		},
+	};
+}

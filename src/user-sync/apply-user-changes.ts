@@ -1,0 +1,223 @@
+import type { Context } from "../context.ts";
+import { exhaustive } from "../core/exhaustive.ts";
+import { sqlState } from "../platform/db.ts";
+import type { Project } from "../projects/project.ts";
+import { useProjectDatabase } from "../projects/use-project-database.ts";
+import type { AuthProvider, ExternalUser, UserChange } from "../providers/provider.ts";
+import { asOnlyWriter, ensureAuthSchema } from "./ensure-auth-schema.ts";
+import type { ChangeKind, SyncedUser } from "./synced-user.ts";
+import { type WantedRow, type WrittenRow, writeUsersSql } from "./write-users-query.ts";
+
+/** One change and the inbound event that brought it; null for a backfill's, which is not announced. */
+export type RequestedChange = { change: UserChange; eventId: string | null };
+
+export type ChangeResult = RequestedChange &
+	(
+		| { outcome: "changed"; kind: ChangeKind; user: SyncedUser }
+		/** The row already says so. */
+		| { outcome: "unchanged" }
+		/** Something newer is known, or the user was deleted for good. */
+		| { outcome: "outdated" }
+		/** The id belongs to another provider of the project. */
+		| { outcome: "held" }
+		/** The database takes the others, but not this one. */
+		| { outcome: "unwritable" }
+	);
+
+type Input = {
+	project: Project;
+	provider: Pick<AuthProvider, "id" | "deletesAreFinal">;
+	changes: readonly RequestedChange[];
+	/** For a backfill, the project database's time before the users were read: what was written later stays. */
+	readAt: Date | null;
+};
+
+type Reach = Pick<Context, "vault" | "projectDatabases">;
+
+/**
+ * The one writer of `capydb_auth.users`. Each user's changes take effect in the order of their versions, as if
+ * they had come one by one; an event that is applied again after a crash gives the same answer as before. `at` is
+ * the time of the project's database afterwards. Throws a ProjectDatabaseError.
+ */
+export async function applyUserChanges(
+	ctx: Reach,
+	input: Input,
+): Promise<{ results: ChangeResult[]; at: Date | null }> {
+	const eventIds = input.changes.flatMap(({ eventId }) => eventId ?? []).sort();
+	const results: ChangeResult[] = [];
+	let at: Date | null = null;
+	for (const round of inRounds(input.changes)) {
+		const written = await writeWithSchema(ctx, input, round, eventIds[0] ?? null);
+		results.push(...written.results);
+		at = written.at ?? at;
+	}
+	return { results, at };
+}
+
+/** Splits changes so that no user stands twice in one round and the rounds keep each user's order. */
+function inRounds(changes: readonly RequestedChange[]): RequestedChange[][] {
+	const rounds: RequestedChange[][] = [];
+	const seen = new Map<string, number>();
+	for (const requested of changes.toSorted(byVersion)) {
+		const id = userIdOf(requested.change);
+		const round = seen.get(id) ?? 0;
+		seen.set(id, round + 1);
+		rounds[round] = [...(rounds[round] ?? []), requested];
+	}
+	return rounds;
+}
+
+function byVersion(left: RequestedChange, right: RequestedChange): number {
+	const byTime = left.change.version.getTime() - right.change.version.getTime();
+	return byTime || rankOf(left) - rankOf(right) || compareText(left.eventId ?? "", right.eventId ?? "");
+}
+
+type Written = { results: ChangeResult[]; at: Date | null };
+
+/** The customer owns the database and may have dropped the schema: it is made again, and the rows come back. */
+async function writeWithSchema(
+	ctx: Reach,
+	input: Input,
+	changes: RequestedChange[],
+	floor: string | null,
+): Promise<Written> {
+	try {
+		return await writeSplitting(ctx, input, changes, floor);
+	} catch (error) {
+		if (!/^(42P01|3F000)$/.test(sqlState(error) ?? "")) throw error;
+		await ensureAuthSchema(ctx, input.project);
+		return writeSplitting(ctx, input, changes, floor);
+	}
+}
+
+/** One statement for all; when a row is at fault, halves, until it stands alone and the others are written. */
+async function writeSplitting(
+	ctx: Reach,
+	input: Input,
+	changes: RequestedChange[],
+	floor: string | null,
+): Promise<Written> {
+	try {
+		return await write(ctx, input, changes, floor);
+	} catch (error) {
+		if (!isFaultOfRow(error)) throw error;
+		const [only, ...others] = changes;
+		if (only && others.length === 0) return { results: [{ ...only, outcome: "unwritable" }], at: null };
+		const middle = Math.ceil(changes.length / 2);
+		const first = await writeSplitting(ctx, input, changes.slice(0, middle), floor);
+		const second = await writeSplitting(ctx, input, changes.slice(middle), floor);
+		return { results: [...first.results, ...second.results], at: second.at ?? first.at };
+	}
+}
+
+/** Values that do not fit, broken constraints, exceeded limits, and what the customer's own triggers raise. */
+function isFaultOfRow(error: unknown): boolean {
+	return /^(22|23|54|P0)/.test(sqlState(error) ?? "");
+}
+
+async function write(
+	ctx: Reach,
+	input: Input,
+	changes: RequestedChange[],
+	floor: string | null,
+): Promise<Written> {
+	const { provider, readAt } = input;
+	const wanted = JSON.stringify(changes.map(toRow));
+	const values = [wanted, provider.id, provider.deletesAreFinal, readAt?.toISOString() ?? null, floor];
+	const rows = await useProjectDatabase(ctx, input.project, (client) =>
+		asOnlyWriter(client, () => client.query<WrittenRow>(writeUsersSql, values)),
+	);
+	const byUser = new Map(rows.map((row) => [row.user_id, row]));
+	const results = changes.flatMap((requested) => {
+		const row = byUser.get(userIdOf(requested.change));
+		return row ? [resultOf(requested, row)] : [];
+	});
+	return { results, at: rows[0] ? new Date(rows[0].at) : null };
+}
+
+function resultOf(requested: RequestedChange, row: WrittenRow): ChangeResult {
+	switch (row.verdict) {
+		case "write":
+		case "again":
+			return {
+				...requested,
+				outcome: "changed",
+				kind: row.kind,
+				user: userAfter(requested.change, row.before),
+			};
+		case "same":
+			return { ...requested, outcome: "unchanged" };
+		case "older":
+		case "final":
+			return { ...requested, outcome: "outdated" };
+		case "held":
+			return { ...requested, outcome: "held" };
+		default:
+			return exhaustive(row.verdict);
+	}
+}
+
+function userAfter(change: UserChange, before: Record<string, unknown> | null): SyncedUser {
+	if (change.kind !== "deleted") return { ...change.user, deletedAt: null };
+	return {
+		id: change.userId,
+		email: textOf(before?.email),
+		firstName: textOf(before?.first_name),
+		lastName: textOf(before?.last_name),
+		username: textOf(before?.username),
+		imageUrl: textOf(before?.image_url),
+		createdAt: momentOf(before?.created_at),
+		updatedAt: momentOf(before?.updated_at),
+		lastSignInAt: momentOf(before?.last_sign_in_at),
+		deletedAt: change.version,
+		raw: (before?.raw ?? null) as SyncedUser["raw"],
+	};
+}
+
+function toRow(requested: RequestedChange): WantedRow {
+	const { change, eventId } = requested;
+	const user: ExternalUser | null = change.kind === "deleted" ? null : change.user;
+	return {
+		user_id: userIdOf(change),
+		event_id: eventId,
+		rank: rankOf(requested),
+		version: storableMoment(change.version) ?? new Date(0).toISOString(),
+		email: user?.email ?? null,
+		first_name: user?.firstName ?? null,
+		last_name: user?.lastName ?? null,
+		username: user?.username ?? null,
+		image_url: user?.imageUrl ?? null,
+		created_at: storableMoment(user?.createdAt),
+		updated_at: storableMoment(user?.updatedAt),
+		last_sign_in_at: storableMoment(user?.lastSignInAt),
+		raw: user?.raw ?? null,
+	};
+}
+
+const ranks = { created: 1, updated: 2, deleted: 3 } as const;
+
+function rankOf({ change, eventId }: RequestedChange): number {
+	return eventId === null ? 0 : ranks[change.kind];
+}
+
+function userIdOf(change: UserChange): string {
+	return change.kind === "deleted" ? change.userId : change.user.id;
+}
+
+/** ISO 8601 as Postgres reads it; null outside of the years with four digits. */
+function storableMoment(moment: Date | null | undefined): string | null {
+	const year = moment?.getUTCFullYear() ?? 0;
+	return moment && year >= 1 && year <= 9999 ? moment.toISOString() : null;
+}
+
+function textOf(value: unknown): string | null {
+	return typeof value === "string" ? value : null;
+}
+
+function momentOf(value: unknown): Date | null {
+	return typeof value === "string" ? new Date(value) : null;
+}
+
+function compareText(left: string, right: string): number {
+	return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,79 @@
+import type { Context } from "../context.ts";
+import type { ProjectDatabaseClient } from "../platform/project-db.ts";
+import type { Project } from "../projects/project.ts";
+import { useProjectDatabase } from "../projects/use-project-database.ts";
+
+/**
+ * Makes the schema `capydb_auth` with its two tables where they are missing, as the project's own role. What is
+ * there stays as it is, with columns and indexes that the customer added. Returns the time of the project's
+ * database. Throws a ProjectDatabaseError.
+ */
+export function ensureAuthSchema(
+	ctx: Pick<Context, "vault" | "projectDatabases">,
+	project: Project,
+): Promise<Date> {
+	return useProjectDatabase(ctx, project, (client) =>
+		asOnlyWriter(client, async () => {
+			// Asked first: IF NOT EXISTS wants the right to create also where there is nothing to be created.
+			const [found] = await client.query<Found>(findSql);
+			if (!found?.schema) await client.query("create schema capydb_auth");
+			if (!found?.users) await client.query(createUsersSql);
+			if (!found?.state) await client.query(createStateSql);
+			return new Date(found?.at ?? 0);
+		}),
+	);
+}
+
+/** Runs `work` in a transaction in which nobody else of ours writes to this database's `capydb_auth`. */
+export async function asOnlyWriter<Result>(
+	client: ProjectDatabaseClient,
+	work: () => Promise<Result>,
+): Promise<Result> {
+	await client.query("begin isolation level read committed read write");
+	try {
+		await client.query("select pg_advisory_xact_lock($1::bigint)", [writerLock]);
+		const result = await work();
+		await client.query("commit");
+		return result;
+	} catch (error) {
+		// A connection that broke cannot roll back, and need not: what happened before is what the caller must hear.
+		await client.query("rollback").catch(() => {});
+		throw error;
+	}
+}
+
+/** Any constant that customers will not use for locks of their own: "capydb" in ASCII. */
+const writerLock = "109270149981282";
+
+type Found = { schema: boolean; users: boolean; state: boolean; at: number };
+
+const findSql = `select
+	to_regnamespace('capydb_auth') is not null as schema,
+	to_regclass('capydb_auth.users') is not null as users,
+	to_regclass('capydb_auth.sync_state') is not null as state,
+	(extract(epoch from clock_timestamp()) * 1000)::float8 as at`;
+
+const createUsersSql = `create table capydb_auth.users (
+	id text primary key,
+	email text,
+	first_name text,
+	last_name text,
+	username text,
+	image_url text,
+	created_at timestamptz,
+	updated_at timestamptz,
+	last_sign_in_at timestamptz,
+	deleted_at timestamptz,
+	raw jsonb
+)`;
+
+// `effects` holds what the last inbound events did to the user, until the next change: a process that died
+// before it announced them finds there what it still has to say.
+const createStateSql = `create table capydb_auth.sync_state (
+	user_id text primary key,
+	provider text not null,
+	version timestamptz not null,
+	rank smallint not null,
+	effects jsonb not null default '{}',
+	written_at timestamptz not null
+)`;

@@ -1,0 +1,104 @@
+/** What became of one change. `again`: it was made before, by a process that died before it said so. */
+export type WriteVerdict = "write" | "again" | "same" | "older" | "final" | "held";
+
+/** A change as the statement takes it. Moments are ISO 8601 text. */
+export type WantedRow = {
+	user_id: string;
+	event_id: string | null;
+	/** Orders changes of one version: backfill 0, created 1, updated 2, deleted 3. */
+	rank: number;
+	version: string;
+	email: string | null;
+	first_name: string | null;
+	last_name: string | null;
+	username: string | null;
+	image_url: string | null;
+	created_at: string | null;
+	updated_at: string | null;
+	last_sign_in_at: string | null;
+	raw: unknown;
+};
+
+export type WrittenRow = {
+	user_id: string;
+	verdict: WriteVerdict;
+	kind: "created" | "updated" | "deleted";
+	/** The row as it was before, for what a deletion does not say. */
+	before: Record<string, unknown> | null;
+	/** The database's time, in milliseconds. */
+	at: number;
+};
+
+const columns = [
+	"email",
+	"first_name",
+	"last_name",
+	"username",
+	"image_url",
+	"created_at",
+	"updated_at",
+	"last_sign_in_at",
+	"raw",
+] as const;
+
+const list = (prefix: string) => columns.map((column) => `${prefix}${column}`).join(", ");
+
+/** A deletion says nothing of the user: it keeps what is there. */
+const setColumns = columns
+	.map((name) => `${name} = case when excluded.deleted_at is null then excluded.${name} else t.${name} end`)
+	.join(", ");
+
+/**
+ * Judges and writes changes to distinct users, in one statement. Run it as the only writer. Rows are
+ * written in the order of their ids, so that it cannot wait in a ring with a statement of the customer's.
+ * $1 changes (WantedRow[] as jsonb), $2 provider, $3 whether deletions are final, $4 for a backfill the database's
+ * time before the users were read, else null, $5 the smallest event id that may not be announced yet, or null.
+ */
+export const writeUsersSql = `
+with wanted as (
+	select * from jsonb_to_recordset($1::jsonb) as w(user_id text, event_id text, rank smallint, version timestamptz,
+		email text, first_name text, last_name text, username text, image_url text, created_at timestamptz,
+		updated_at timestamptz, last_sign_in_at timestamptz, raw jsonb)
+), judged as (
+	select w.*, to_jsonb(u) as before,
+		coalesce(s.effects ->> w.event_id, case
+			when w.rank = 3 then 'deleted'
+			when u.id is not null and u.deleted_at is null then 'updated'
+			else 'created'
+		end) as kind,
+		case
+			when s.effects ? w.event_id then 'again'
+			when s.provider <> $2 then 'held'
+			when $3 and w.rank < 3 and (s.rank = 3 or (s.rank is null and u.deleted_at is not null)) then 'final'
+			when $4::timestamptz is null and (w.version, w.rank) < (s.version, s.rank) then 'older'
+			when $4::timestamptz is not null and not (u.id is null and s.rank < 3) and (w.version < s.version
+				or (w.version = s.version and (s.rank = 3 or s.written_at >= $4::timestamptz))) then 'older'
+			when w.rank = 3 and u.deleted_at is not null then 'same'
+			when w.rank < 3 and u.id is not null and u.deleted_at is null
+				and (${list("u.")}) is not distinct from (${list("w.")}) then 'same'
+			else 'write'
+		end as verdict
+	from wanted w
+	left join capydb_auth.sync_state s on s.user_id = w.user_id
+	left join capydb_auth.users u on u.id = w.user_id
+), written as (
+	insert into capydb_auth.users as t (id, deleted_at, ${list("")})
+	select user_id, case when rank = 3 then version end, ${list("")}
+	from judged where verdict = 'write' order by user_id
+	on conflict (id) do update set deleted_at = excluded.deleted_at, ${setColumns}
+), noted as (
+	insert into capydb_auth.sync_state as t (user_id, provider, version, rank, effects, written_at)
+	select user_id, $2, version, rank,
+		case when verdict = 'write' and event_id is not null then jsonb_build_object(event_id, kind) else '{}' end,
+		clock_timestamp()
+	from judged where verdict in ('write', 'same') order by user_id
+	on conflict (user_id) do update set
+		version = greatest(t.version, excluded.version),
+		rank = case when excluded.version > t.version then excluded.rank else greatest(t.rank, excluded.rank) end,
+		effects = excluded.effects || (select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+			from jsonb_each(t.effects) e where $5::text is null or e.key collate "C" >= $5::text),
+		written_at = excluded.written_at
+)
+select user_id, verdict, kind, case when rank = 3 then before end as before, 
+	(extract(epoch from clock_timestamp()) * 1000)::float8 as at
+from judged`;

@@ -1,0 +1,30 @@
+import type { Context } from "../context.ts";
+import { invalid } from "../core/errors.ts";
+import { isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
+import type { WebhookEndpoint } from "./endpoint.ts";
+import { checkEndpointUrl } from "./endpoint-url.ts";
+import { checkCustomHeaders } from "./header-rules.ts";
+import type { EndpointInput } from "./wire.ts";
+
+type Checked = { projectId?: ProjectId | null };
+
+/** Holds what a caller set against the rules of contract §5. Throws a 400 that names the field. */
+export async function checkEndpointInput(
+	ctx: Pick<Context, "stores" | "webhookGuard">,
+	organizationId: OrganizationId,
+	input: EndpointInput,
+	current?: WebhookEndpoint,
+): Promise<Checked> {
+	if (input.headers) checkCustomHeaders("headers", input.headers, input.secretHeaders ?? {});
+	if (input.secretHeaders) {
+		checkCustomHeaders("secret_headers", input.secretHeaders, input.headers ?? current?.headers ?? {});
+	}
+	if (input.url !== undefined) await checkEndpointUrl(input.url, ctx.webhookGuard);
+	if (input.projectId === undefined) return {};
+	if (input.projectId === null) return { projectId: null };
+	const project = isId("prj", input.projectId) ? await ctx.stores.projects.find(input.projectId) : null;
+	if (project?.organizationId !== organizationId) {
+		throw invalid("project_id", "`project_id` is not a project of this organization.");
+	}
+	return { projectId: project.id };
+}

@@ -1,0 +1,93 @@
+import type { Context, TaskData } from "./context.ts";
+import type { IntegrationId, JobId } from "./core/ids.ts";
+import type { Engine } from "./deliveries/engine/engine.ts";
+import { applyInbound } from "./inbound/apply-inbound.ts";
+import { disconnectIntegrations } from "./integrations/delete-integration.ts";
+import { integrationJobTypes } from "./integrations/job-types.ts";
+import type { JobType } from "./jobs/job-type.ts";
+import { runJob } from "./jobs/run-job.ts";
+import type { TaskWorker } from "./platform/queue.ts";
+import { createInstance } from "./projects/create-instance.ts";
+import { destroyInstance } from "./projects/destroy-instance.ts";
+import { dropExpiredProjects } from "./projects/drop-expired-projects.ts";
+import { rotateCredentials } from "./projects/rotate-instance-credentials.ts";
+import { maintainTables } from "./retention/maintain-tables.ts";
+
+const everyHour = "7 * * * *";
+
+/** Every task and its operation, every schedule. */
+export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record<keyof TaskData, TaskWorker> {
+	const types = jobTypes(ctx);
+	return {
+		"jobs.run": {
+			// A crash is noticed by the missing heartbeat; retries of failed attempts are the job's own.
+			queue: {
+				policy: "singleton",
+				partition: true,
+				notify: true,
+				heartbeatSeconds: 10,
+				expireInSeconds: 23 * 3600,
+				retryLimit: 1000,
+				retryDelay: 1,
+				deleteAfterSeconds: 3600,
+			},
+			concurrency: 8,
+			handle: (data, signal) => runJob(ctx, { ...(data as { jobId: JobId }), types, signal }),
+		},
+		"inbound.apply": {
+			queue: {
+				policy: "stately",
+				partition: true,
+				notify: true,
+				heartbeatSeconds: 10,
+				expireInSeconds: 3600,
+				retryLimit: 1000,
+				retryDelay: 2,
+				retryBackoff: true,
+				retryDelayMax: 60,
+				deleteAfterSeconds: 60,
+			},
+			concurrency: 8,
+			handle: (data, signal) => applyInbound(ctx, { ...(data as { integrationId: IntegrationId }), signal }),
+		},
+		"deliveries.dispatch": {
+			queue: {
+				policy: "short",
+				partition: true,
+				notify: true,
+				expireInSeconds: 60,
+				retryLimit: 0,
+				deleteAfterSeconds: 60,
+			},
+			concurrency: 1,
+			handle: async () => engine.poke(),
+		},
+		"projects.drop_expired": {
+			queue: { policy: "exclusive", expireInSeconds: 3600, retryLimit: 0, deleteAfterSeconds: 3600 },
+			concurrency: 1,
+			schedule: everyHour,
+			handle: async () => void (await dropExpiredProjects(ctx)),
+		},
+		"tables.maintain": {
+			queue: {
+				policy: "exclusive",
+				expireInSeconds: 3600,
+				retryLimit: 3,
+				retryDelay: 60,
+				deleteAfterSeconds: 3600,
+			},
+			concurrency: 1,
+			schedule: everyHour,
+			handle: () => maintainTables(ctx),
+		},
+	};
+}
+
+function jobTypes(ctx: Context): Record<string, JobType> {
+	return {
+		"instance.create": createInstance,
+		"instance.destroy": destroyInstance({ disconnectIntegrations }),
+		"project.rotate_credentials": rotateCredentials({ repush: async () => undefined }),
+		...integrationJobTypes(ctx),
+	};
+}

@@ -1,0 +1,105 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
+import { type Exit, type ServerProcess, startServerProcess } from "../journeys/server-process.ts";
+import { until } from "../support/until.ts";
+import { type CheckingReceiver, startCheckingReceiver } from "./checking-receiver.ts";
+import { type Client, createClient } from "./client.ts";
+
+/** What the steps of the story act on: a real server, a Clerk, a receiver, and the first project. */
+export type Story = {
+	server: ServerProcess;
+	clerk: FakeClerk;
+	receiver: CheckingReceiver;
+	call: Client;
+	organizationId: string;
+	projectId: string;
+	/** What Clerk signs its webhooks with. */
+	signingSecret: string;
+	/** One statement in the project's own database, with the credentials that the API hands out. */
+	sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+	/** Stops the server as an operator would, and removes all that was made. Further calls wait likewise. */
+	close(): Promise<Exit | null>;
+};
+
+export type Closers = { add(close: () => Promise<unknown>): void; closeAll(): Promise<void> };
+
+/** Waits in seconds: short, so that an outage is over within seconds. */
+const retrySchedule = "0,1,2,3,4";
+
+/** Starts everything on a throw-away folder. What was started is in `closers`, also when this throws. */
+export async function openStory(users: number, closers: Closers): Promise<Story> {
+	const dataDir = await mkdtemp(join(tmpdir(), "capydb-story-"));
+	closers.add(() => rm(dataDir, { recursive: true, force: true }));
+	const clerk = await startFakeClerk({ users });
+	closers.add(clerk.close);
+	const receiver = await startCheckingReceiver();
+	closers.add(receiver.close);
+	let exit: Exit | null = null;
+	const server = await startServerProcess(dataDir, {
+		CLERK_API_URL: clerk.origin,
+		WEBHOOK_ALLOW_PRIVATE_NETWORKS: "true",
+		WEBHOOK_RETRY_SCHEDULE: retrySchedule,
+	});
+	closers.add(async () => {
+		exit = await server.stop();
+	});
+	if (server.key === null) throw new Error("The first start printed no API key.");
+	const call = createClient(server.url, server.key);
+	const { organization } = await call("GET", "/v1/me");
+	const project = await readyProject(call);
+	return {
+		server,
+		clerk,
+		receiver,
+		call,
+		organizationId: organization.id,
+		projectId: project.id,
+		signingSecret: `whsec_${randomBytes(32).toString("base64")}`,
+		sql: (text, values = []) => projectSql(call, project.id, text, values),
+		close: async () => {
+			await closers.closeAll();
+			return exit;
+		},
+	};
+}
+
+/** Closes what was added, the last first, once: a second call waits for the first. */
+export function createClosers(): Closers {
+	const closers: (() => Promise<unknown>)[] = [];
+	let closing: Promise<void> | undefined;
+	const run = async () => {
+		for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+	};
+	return {
+		add: (close) => void closers.push(close),
+		closeAll: () => {
+			closing ??= run();
+			return closing;
+		},
+	};
+}
+
+function readyProject(call: Client): Promise<{ id: string }> {
+	return until(
+		async () => {
+			const { projects } = await call("GET", "/v1/projects");
+			return projects[0]?.state === "ready" ? projects[0] : null;
+		},
+		{ timeoutMs: 30_000 },
+	);
+}
+
+async function projectSql(call: Client, projectId: string, text: string, values: unknown[]) {
+	const { connections } = await call("GET", `/v1/projects/${projectId}/connections`);
+	const client = new pg.Client({ connectionString: connections.direct_url });
+	await client.connect();
+	try {
+		return (await client.query(text, values)).rows;
+	} finally {
+		await client.end();
+	}
+}
