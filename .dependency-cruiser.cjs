@@ -52,7 +52,10 @@ const table = "^src/[a-z-]+/table\\.ts$";
 const event = `${feature}[a-z-]+-event\\.ts$`;
 const outside = "^src/(main|server|cli)\\.ts$";
 
-const rule = (name, comment, from, to) => ({ name, comment, severity: "error", from, to });
+// Rules that the tree does not keep everywhere yet: their breaches are shown, and no new rule joins them.
+const notYetKept = ["only-the-process-builds-the-outside", "operations-know-no-http", "calls-of-projects"];
+const severityOf = (name) => (notYetKept.includes(name) ? "warn" : "error");
+const rule = (name, comment, from, to) => ({ name, comment, severity: severityOf(name), from, to });
 
 const packageRules = [
 	...Object.entries(homes).map(([name, home]) =>

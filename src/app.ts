@@ -15,6 +15,7 @@ import { auditRoutes } from "./audit/routes.ts";
 import { findPrincipal } from "./authenticate.ts";
 import type { Context } from "./context.ts";
 import { newRequestId } from "./core/ids.ts";
+import type { Log } from "./core/log.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { useAccess } from "./http/access.ts";
@@ -26,6 +27,7 @@ import { useOpenApi } from "./http/openapi.ts";
 import { useRequestLog } from "./http/request-log.ts";
 import { useValidation } from "./http/validation.ts";
 import { ErrorWire } from "./http/wire.ts";
+import { inboundEventRoutes } from "./inbound/event-routes.ts";
 import { inboundRoutes } from "./inbound/routes.ts";
 import { integrationRoutes } from "./integrations/routes.ts";
 import { jobRoutes } from "./jobs/routes.ts";
@@ -49,7 +51,7 @@ const inboundBytesMax = 5 * 1024 * 1024;
 /** The HTTP server in three scopes: public, the API for known callers, and what providers post. Never listens. */
 export async function buildApp(ctx: Context, checks: Record<string, ReadinessCheck>): Promise<Api> {
 	const app: Api = fastify({
-		loggerInstance: ctx.log as FastifyBaseLogger,
+		loggerInstance: fastifyLog(ctx.log),
 		logController: new LogController({ disableRequestLogging: true }),
 		bodyLimit: bodyBytesMax,
 		trustProxy: trustedHops(ctx.config.trustProxy),
@@ -101,6 +103,7 @@ function apiScope(app: Api, ctx: Context): void {
 	projectRoutes(app, ctx);
 	jobRoutes(app, ctx);
 	integrationRoutes(app, ctx);
+	inboundEventRoutes(app, ctx);
 	eventRoutes(app, ctx);
 	endpointRoutes(app, ctx);
 	deliveryRoutes(app, ctx);
@@ -118,6 +121,22 @@ function withoutPrefix(url: string, publicUrl: string): string {
 	if (!hasPrefix) return url;
 	const rest = url.slice(prefix.length);
 	return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/** Fastify insists on two levels that the house does not write. */
+function fastifyLog(log: Log): FastifyBaseLogger {
+	const levels = {
+		level: "info",
+		silent: () => undefined,
+		trace: () => undefined,
+		debug: log.debug.bind(log),
+		info: log.info.bind(log),
+		warn: log.warn.bind(log),
+		error: log.error.bind(log),
+		fatal: log.error.bind(log),
+		child: (fields: Record<string, unknown>) => fastifyLog(log.child(fields)),
+	};
+	return levels as unknown as FastifyBaseLogger;
 }
 
 function trustedHops(trustProxy: boolean | number | string) {

@@ -79,12 +79,18 @@ async function applyBatch(ctx: Context, target: Target, webhooks: readonly Inbou
 	);
 	const { project, provider } = target;
 	const { results } = await applyUserChanges(ctx, { project, provider, changes, readAt: null });
-	const byRun = new Map(results.map((result) => [result.eventId, result]));
+	const positions = new Map(results.map(({ eventId }, position) => [eventId, position]));
 	const settlements = read.map(({ webhook, reading }) => {
-		const result = byRun.get(runOf(webhook)) ?? null;
-		return { webhook, result, outcome: outcomeOf(webhook, reading, result) };
+		const position = positions.get(runOf(webhook)) ?? results.length;
+		const result = results[position] ?? null;
+		return { webhook, position, result, outcome: outcomeOf(webhook, reading, result) };
 	});
-	await settle(ctx, target, settlements);
+	// Announced in the order in which they took effect, which need not be that in which they came.
+	await settle(
+		ctx,
+		target,
+		settlements.toSorted((left, right) => left.position - right.position),
+	);
 }
 
 type Reading =

@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import type { IntegrationId } from "../core/ids.ts";
 import { publishEvents } from "../events/publish-events.ts";
 import { isUsable } from "./integration.ts";
-import { integrationEvent } from "./wire.ts";
+import { integrationEvent } from "./integration-event.ts";
 
 /** Notes that `capydb_auth` stands: an integration that waited for nothing else is active from now on. */
 export async function activateIntegration(

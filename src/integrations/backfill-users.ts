@@ -12,8 +12,8 @@ import { applyUserChanges, type ChangeResult } from "../user-sync/apply-user-cha
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
 import { integrationGone } from "./errors.ts";
 import type { Integration } from "./integration.ts";
+import { type EventView, integrationEvent } from "./integration-event.ts";
 import { openCredentials } from "./integration-secrets.ts";
-import { integrationEvent, type WireView } from "./wire.ts";
 
 /** Where a backfill stands; kept after each page. */
 type Progress = {
@@ -31,7 +31,7 @@ type Progress = {
  * Mirrors all users of an auth provider into `capydb_auth.users`, page by page, and goes on from the last page
  * after a crash. What a webhook wrote since a page was read stays. Publishes no user events.
  */
-export function backfillUsers(view: WireView, provider: AuthProvider): JobType {
+export function backfillUsers(view: EventView, provider: AuthProvider): JobType {
 	return {
 		run: (ctx, run) => backfill(ctx, run, provider),
 		failed: (tx, job, sentence) => noteFailure(tx, view, job, sentence),
@@ -150,7 +150,12 @@ async function settle(tx: Transaction, id: IntegrationId, progress: Progress): P
 	return [];
 }
 
-async function noteFailure(tx: Transaction, view: WireView, job: Job, sentence: string): Promise<NewEvent[]> {
+async function noteFailure(
+	tx: Transaction,
+	view: EventView,
+	job: Job,
+	sentence: string,
+): Promise<NewEvent[]> {
 	const integration = await tx.stores.integrations.findForUpdate(integrationIdOf(job));
 	if (!integration || integration.deletedAt) return [];
 	const state = integration.state === "disabled" ? "disabled" : "error";

@@ -10,8 +10,8 @@ import { checkCredentials } from "./check-credentials.ts";
 import { enqueueBackfill } from "./enqueue-backfill.ts";
 import { projectIsBeingDeleted } from "./errors.ts";
 import type { Integration } from "./integration.ts";
+import { integrationEvent } from "./integration-event.ts";
 import { sealCredentials, sealSigningSecret } from "./integration-secrets.ts";
-import { integrationEvent } from "./wire.ts";
 
 type Input = {
 	projectId: ProjectId;

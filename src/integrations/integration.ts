@@ -1,4 +1,5 @@
 import type { IntegrationId, OrganizationId, ProjectId } from "../core/ids.ts";
+import type { Credentials } from "../providers/provider.ts";
 
 /** `pending`: exists, not usable yet. `error`: the last job failed for good. `disabled`: by the user. */
 export type IntegrationState = "pending" | "active" | "error" | "disabled";
@@ -54,6 +55,18 @@ export type Integration = {
 	deletedAt: Date | null;
 	createdAt: Date;
 	updatedAt: Date;
+};
+
+/** What a PUT asks for; absent leaves what is there. */
+export type IntegrationPut = {
+	/** Merged into what is there; undefined removes a key. */
+	config: { [Key in keyof IntegrationConfig]: IntegrationConfig[Key] | undefined };
+	externalId?: string | null;
+	state?: "active" | "disabled";
+	/** Without the signing secret. */
+	credentials: Credentials;
+	/** Null asks for a new one, absent leaves it. */
+	signingSecret?: string | null;
 };
 
 /** Whether there is a secret with which the provider, or its webhooks, can be trusted. */

@@ -8,21 +8,16 @@ import { publishEvents } from "../events/publish-events.ts";
 import type { AuthProvider, Credentials } from "../providers/provider.ts";
 import { checkCredentials } from "./check-credentials.ts";
 import { projectIsBeingDeleted } from "./errors.ts";
-import { type Integration, type IntegrationConfig, type IntegrationState, isUsable } from "./integration.ts";
+import {
+	type Integration,
+	type IntegrationConfig,
+	type IntegrationPut,
+	type IntegrationState,
+	isUsable,
+} from "./integration.ts";
+import { integrationEvent } from "./integration-event.ts";
 import { openCredentials, sealCredentials, sealSigningSecret } from "./integration-secrets.ts";
 import type { IntegrationChanges } from "./store.ts";
-import { integrationEvent } from "./wire.ts";
-
-export type IntegrationPut = {
-	/** Merged into what is there; undefined removes a key. */
-	config: { [Key in keyof IntegrationConfig]: IntegrationConfig[Key] | undefined };
-	externalId?: string | null;
-	state?: "active" | "disabled";
-	/** Without the signing secret. */
-	credentials: Credentials;
-	/** Null asks for a new one, absent leaves it. */
-	signingSecret?: string | null;
-};
 
 type Input = { projectId: ProjectId; provider: AuthProvider; put: IntegrationPut; actor: Actor };
 

@@ -5,7 +5,6 @@ import { AppError } from "../core/errors.ts";
 import type { ProjectId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
 import { answers, cutPage, ListQuery, nextCursor, readPage } from "../http/wire.ts";
-import { inboundEventRoutes } from "../inbound/event-routes.ts";
 import { JobWire, toJobWire } from "../jobs/wire.ts";
 import type { AuthProvider } from "../providers/provider.ts";
 import { connectIntegration } from "./connect-integration.ts";
@@ -43,7 +42,6 @@ export function integrationRoutes(app: Api, ctx: Context): void {
 	deleteRoute(app, ctx);
 	syncRoute(app, ctx);
 	resourcesRoute(app, ctx);
-	inboundEventRoutes(app, ctx);
 }
 
 function listRoute(app: Api, ctx: Context): void {

@@ -2,11 +2,9 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Context } from "../context.ts";
 import { AppError } from "../core/errors.ts";
-import type { NewEvent } from "../events/event.ts";
 import { JsonObject, nullable, Timestamp } from "../http/wire.ts";
 import type { AuthProvider } from "../providers/provider.ts";
-import type { Integration, IntegrationConfig } from "./integration.ts";
-import type { IntegrationPut } from "./put-integration.ts";
+import type { Integration, IntegrationConfig, IntegrationPut } from "./integration.ts";
 
 /** What an integration's wire form needs beside its row. */
 export type WireView = Pick<Context, "publicUrl" | "providers">;
@@ -37,18 +35,6 @@ export function toIntegrationWire(view: WireView, integration: Integration): Sta
 		created_at: integration.createdAt.toISOString(),
 		updated_at: integration.updatedAt.toISOString(),
 	};
-}
-
-/** An event about an integration, with it in its data. */
-export function integrationEvent(
-	view: WireView,
-	integration: Integration,
-	type: "integration.connected" | "integration.disconnected" | "integration.error",
-	more: Record<string, unknown> = {},
-): NewEvent {
-	const { organizationId, projectId } = integration;
-	const data = JSON.stringify({ integration: toIntegrationWire(view, integration), ...more });
-	return { organizationId, projectId, type, data };
 }
 
 /** The settable keys, as they are spelled outside and inside. */

@@ -1,11 +1,11 @@
 import type { Context } from "../context.ts";
 import type { JobRun, JobType } from "../jobs/job-type.ts";
-import { clusterStore, grantPublicSchema } from "./cluster-store.ts";
+import { canLogIn, ensureDatabase, ensureRole, grantPublicSchema, letLogIn } from "./cluster-database.ts";
 import { openCreatedCredentials } from "./credentials.ts";
 import { projectDeleting } from "./errors.ts";
 import type { Project } from "./project.ts";
+import { projectEvent } from "./project-event.ts";
 import { useProjectDatabase } from "./use-project-database.ts";
-import { projectEventData } from "./wire.ts";
 
 /**
  * The job `instance.create`: makes the project's role and database on the cluster, or checks that a bring-your-own
@@ -22,9 +22,7 @@ export const createInstance: JobType = {
 		return async (tx) => {
 			const changes = { state: "ready", lastError: null, postgresVersion } as const;
 			const ready = await tx.stores.projects.updateFrom(project.id, ["provisioning", "failed"], changes);
-			if (!ready) return [];
-			const { organizationId, id: projectId } = ready;
-			return [{ organizationId, projectId, type: "project.ready", data: projectEventData(ready) }];
+			return ready ? [projectEvent("project.ready", ready)] : [];
 		};
 	},
 	failed: async (tx, job, sentence) => {
@@ -39,10 +37,9 @@ async function makeDatabase(ctx: Context, project: Project, run: JobRun): Promis
 	const { projectDatabases } = ctx;
 	const { databaseName, roleName } = project;
 	const isWhole = await projectDatabases.asClusterAdmin(async (admin) => {
-		const cluster = clusterStore(admin);
-		if (await cluster.canLogIn(roleName)) return true;
-		await cluster.ensureRole(roleName);
-		await cluster.ensureDatabase(databaseName, roleName);
+		if (await canLogIn(admin, roleName)) return true;
+		await ensureRole(admin, roleName);
+		await ensureDatabase(admin, databaseName, roleName);
 		return false;
 	});
 	if (isWhole) return;
@@ -53,7 +50,7 @@ async function makeDatabase(ctx: Context, project: Project, run: JobRun): Promis
 	// A process that was taken for dead must not hand out a login after the project was deleted meanwhile.
 	await run.saveProgress({});
 	const { password } = openCreatedCredentials(ctx.vault, project);
-	await projectDatabases.asClusterAdmin((admin) => clusterStore(admin).letLogIn(roleName, password));
+	await projectDatabases.asClusterAdmin((admin) => letLogIn(admin, roleName, password));
 }
 
 async function checkConnection(ctx: Context, project: Project): Promise<number> {

@@ -7,7 +7,7 @@ import { slugify } from "../core/slug.ts";
 import { enqueueJob } from "../jobs/enqueue-job.ts";
 import type { Job } from "../jobs/job.ts";
 import { brokenConstraint } from "../platform/db.ts";
-import { clusterStore, connectionsMax } from "./cluster-store.ts";
+import { clusterMajor, connectionsMax } from "./cluster-database.ts";
 import { newPassword, sealCreatedCredentials, sealExternalCredentials } from "./credentials.ts";
 import { projectLimitReached, slugTaken } from "./errors.ts";
 import { type External, type GivenUrls, newUrls, readExternal } from "./external-urls.ts";
@@ -95,7 +95,7 @@ function externalPart(tx: Transaction, id: Project["id"], external: External) {
 }
 
 async function checkVersion(ctx: Pick<Context, "projectDatabases">, wanted: number): Promise<void> {
-	const major = await ctx.projectDatabases.asClusterAdmin((admin) => clusterStore(admin).major());
+	const major = await ctx.projectDatabases.asClusterAdmin((admin) => clusterMajor(admin));
 	if (wanted === major) return;
 	throw invalid(
 		"postgres_version",

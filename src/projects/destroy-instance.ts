@@ -1,10 +1,10 @@
 import type { Transaction } from "../context.ts";
 import type { ProjectId } from "../core/ids.ts";
 import type { JobType } from "../jobs/job-type.ts";
-import { clusterStore } from "./cluster-store.ts";
+import { lockOut } from "./cluster-database.ts";
 import { sealNothing } from "./credentials.ts";
+import { projectEvent } from "./project-event.ts";
 import { projectTarget } from "./use-project-database.ts";
-import { projectEventData } from "./wire.ts";
 
 type Hooks = {
 	/** Disconnects the project's integrations; may be repeated. */
@@ -25,15 +25,13 @@ export function destroyInstance({ disconnectIntegrations }: Hooks): JobType {
 			await ctx.transaction((tx) => disconnectIntegrations(tx, projectId));
 			run.say("disconnected its integrations");
 			if (project.origin === "created") {
-				await ctx.projectDatabases.asClusterAdmin((admin) => clusterStore(admin).lockOut(project.roleName));
+				await ctx.projectDatabases.asClusterAdmin((admin) => lockOut(admin, project.roleName));
 				run.say("took its role's login away; its database is dropped in 24 hours");
 			}
 			await ctx.projectDatabases.forget(projectTarget(ctx, project));
 			return async (tx) => {
 				const deleted = await tx.stores.projects.markDeleted(projectId, sealNothing(tx.vault, projectId));
-				if (!deleted) return [];
-				const { organizationId } = deleted;
-				return [{ organizationId, projectId, type: "project.deleted", data: projectEventData(deleted) }];
+				return deleted ? [projectEvent("project.deleted", deleted)] : [];
 			};
 		},
 		failed: async (tx, job, sentence) => {

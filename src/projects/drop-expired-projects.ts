@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { clusterStore } from "./cluster-store.ts";
+import { dropDatabase } from "./cluster-database.ts";
 import { projectTarget } from "./use-project-database.ts";
 
 const batchSize = 50;
@@ -15,7 +15,7 @@ export async function dropExpiredProjects(
 		try {
 			await ctx.projectDatabases.forget(projectTarget(ctx, project));
 			await ctx.projectDatabases.asClusterAdmin((admin) =>
-				clusterStore(admin).drop(project.databaseName, project.roleName),
+				dropDatabase(admin, project.databaseName, project.roleName),
 			);
 			await ctx.stores.projects.markDropped(project.id);
 			ctx.log.info({ project_id: project.id }, "dropped a deleted project's database");

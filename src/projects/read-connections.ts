@@ -26,7 +26,7 @@ export async function readConnections(
 }
 
 /** The URLs of a project's database: a customer's own as they were given, those of ours made from its parts. */
-export function projectConnections(ctx: Parts, project: Project): Connections {
+function projectConnections(ctx: Parts, project: Project): Connections {
 	const username = project.roleName;
 	if (project.origin === "external") return { username, ...openExternalCredentials(ctx.vault, project) };
 	const { password } = openCreatedCredentials(ctx.vault, project);

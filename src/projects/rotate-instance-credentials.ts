@@ -1,12 +1,12 @@
 import type { Context, Transaction } from "../context.ts";
 import type { ProjectId } from "../core/ids.ts";
 import type { JobRun, JobType } from "../jobs/job-type.ts";
-import { clusterStore } from "./cluster-store.ts";
+import { setPassword } from "./cluster-database.ts";
 import { newPassword, openCreatedCredentials, sealCreatedCredentials } from "./credentials.ts";
 import { projectNotReady } from "./errors.ts";
 import type { Project } from "./project.ts";
+import { projectEvent } from "./project-event.ts";
 import { projectTarget } from "./use-project-database.ts";
-import { projectEventData } from "./wire.ts";
 
 /** Queues the push of a project's changed credentials to every connected platform. */
 export type Repush = (tx: Transaction, projectId: ProjectId) => Promise<unknown>;
@@ -26,8 +26,7 @@ export function rotateCredentials({ repush }: { repush: Repush }): JobType {
 				const rotated = await tx.stores.projects.replaceCredentials(project.id, credentials);
 				if (!rotated) return [];
 				await repush(tx, project.id);
-				const { organizationId, id: projectId } = rotated;
-				return [{ organizationId, projectId, type: "credentials.rotated", data: projectEventData(rotated) }];
+				return [projectEvent("credentials.rotated", rotated)];
 			};
 		},
 	};
@@ -50,6 +49,6 @@ async function putInForce(ctx: Context, project: Project, password: string, run:
 	// Two processes must not set two passwords: the one that lost the claim stops here.
 	await run.saveProgress({});
 	const { roleName } = project;
-	await ctx.projectDatabases.asClusterAdmin((admin) => clusterStore(admin).setPassword(roleName, password));
+	await ctx.projectDatabases.asClusterAdmin((admin) => setPassword(admin, roleName, password));
 	await ctx.projectDatabases.forget(projectTarget(ctx, project));
 }

@@ -2,6 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { OrganizationId } from "../core/ids.ts";
 import { ListQuery, nextCursor, nullable, Timestamp } from "../http/wire.ts";
 import { JobWire } from "../jobs/wire.ts";
+import { Slug } from "../organizations/wire.ts";
 import type { Project } from "./project.ts";
 
 const Environment = Type.Unsafe<Project["environment"]>(
@@ -60,11 +61,6 @@ export function toProjectWire(project: Project): Static<typeof ProjectWire> {
 	};
 }
 
-/** `data` of `project.ready`, `project.deleted` and `credentials.rotated`. */
-export function projectEventData(project: Project): string {
-	return JSON.stringify({ project: toProjectWire(project) });
-}
-
 export const ProjectAnswer = Type.Object({ project: ProjectWire });
 export const ProjectAndJobAnswer = Type.Object({ project: ProjectWire, job: JobWire });
 /** `job` is the one that checks changed URLs, where there is one. */
@@ -87,7 +83,6 @@ export const RegionsAnswer = Type.Object({
 });
 
 const name = Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000]*$" });
-const Slug = Type.String({ pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", maxLength: 63 });
 const Url = Type.String({ minLength: 1, maxLength: 2048 });
 
 export const CreateProjectBody = Type.Object(

@@ -15,10 +15,9 @@ export async function checkEndpointInput(
 	input: EndpointInput,
 	current?: WebhookEndpoint,
 ): Promise<Checked> {
-	if (input.headers) checkCustomHeaders("headers", input.headers, input.secretHeaders ?? {});
-	if (input.secretHeaders) {
-		checkCustomHeaders("secret_headers", input.secretHeaders, input.headers ?? current?.headers ?? {});
-	}
+	const { headers = current?.headers ?? {}, secretHeaders = withoutValues(current) } = input;
+	if (input.headers) checkCustomHeaders("headers", headers, secretHeaders);
+	if (input.secretHeaders) checkCustomHeaders("secret_headers", secretHeaders, headers);
 	if (input.url !== undefined) await checkEndpointUrl(input.url, ctx.webhookGuard);
 	if (input.projectId === undefined) return {};
 	if (input.projectId === null) return { projectId: null };
@@ -27,4 +26,9 @@ export async function checkEndpointInput(
 		throw invalid("project_id", "`project_id` is not a project of this organization.");
 	}
 	return { projectId: project.id };
+}
+
+/** The secret headers as they count for the rules that hold for both fields together: by their names. */
+function withoutValues(endpoint: WebhookEndpoint | undefined): Record<string, string> {
+	return Object.fromEntries((endpoint?.secretHeaderNames ?? []).map((name) => [name, ""]));
 }

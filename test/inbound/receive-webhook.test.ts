@@ -143,7 +143,16 @@ describe("POST /v1/integrations/clerk/webhook/{projectID}", () => {
 		const { server, tenant } = started;
 		await connect(started);
 		const { Webhook } = await import("svix");
-		const bodies = ["", "[]", "null", "{", '{"type":"user.created"}', '{"type":7,"data":{}}', "\u0000", '"x"'];
+		const bodies = [
+			"",
+			"[]",
+			"null",
+			"{",
+			'{"type":"user.created"}',
+			'{"type":7,"data":{}}',
+			"\u0000",
+			'"x"',
+		];
 		for (const [index, body] of bodies.entries()) {
 			const at = new Date();
 			const id = `msg_hostile_${index}`;
@@ -222,7 +231,11 @@ describe("POST /v1/integrations/clerk/webhook/{projectID}", () => {
 		expect((await deliver(server, other, signed)).status).toBe(401);
 		// One svix-id at two projects is two events.
 		const id = "msg_same_everywhere";
-		await deliver(server, tenant, clerk.signedWebhook("user.created", newUser(), { secret: signingSecret, id }));
+		await deliver(
+			server,
+			tenant,
+			clerk.signedWebhook("user.created", newUser(), { secret: signingSecret, id }),
+		);
 		await deliver(server, other, clerk.signedWebhook("user.created", newUser(), { secret: otherSecret, id }));
 		await settledInbound(server, 2);
 		expect(await userEvents(server, tenant)).toHaveLength(1);
@@ -237,7 +250,14 @@ describe("POST /v1/integrations/clerk/webhook/{projectID}", () => {
 		const user = newUser({ external_accounts: [{ id: "eac_1", access_token: "oauth-token-value" }] });
 		await send(started, "user.created", user);
 		await settledInbound(server, 1);
-		for (const table of ["inbound_webhooks", "events", "deliveries", "jobs", "integrations", "audit_events"]) {
+		for (const table of [
+			"inbound_webhooks",
+			"events",
+			"deliveries",
+			"jobs",
+			"integrations",
+			"audit_events",
+		]) {
 			const rows = await server.sql(`select t::text as text from ${table} t`);
 			expect(rows.map((row) => row.text).join("\n")).not.toMatch(secrets);
 		}

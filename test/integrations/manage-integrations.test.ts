@@ -213,7 +213,9 @@ describe("DELETE …/{provider}", () => {
 		expect((await call("DELETE", "/clerk")).status).toBe(404);
 		expect((await send(started, "user.created", newUser())).status).toBe(404);
 		await until(async () => (await server.sql("select 1 from integrations")).length === 0);
-		const [job] = await server.sql("select state, project_id from jobs where type = 'integration.disconnect'");
+		const [job] = await server.sql(
+			"select state, project_id from jobs where type = 'integration.disconnect'",
+		);
 		expect(job?.state).toBe("completed");
 		const [event] = await server.sql("select payload from events where type = 'integration.disconnected'");
 		expect(JSON.parse(event?.payload).data.integration).toMatchObject({

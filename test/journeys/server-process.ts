@@ -24,12 +24,17 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const startMs = 60_000;
 const stopMs = 30_000;
 
-/** Starts the real server on a data folder and a free port, and returns when it says that it is ready. */
+/**
+ * Starts the real server on a data folder and a free port, and returns when it says that it is ready. `onSpawn`
+ * hears at once how to stop it, for a caller that is interrupted before then.
+ */
 export async function startServerProcess(
 	dataDir: string,
 	env: Record<string, string> = {},
+	onSpawn: (stop: () => Promise<Exit>) => void = () => undefined,
 ): Promise<ServerProcess> {
 	const { child, output, exited } = spawnServer(dataDir, env);
+	onSpawn(() => stop(child, exited));
 	const ready = Promise.withResolvers<string>();
 	child.stdout?.on("data", () => {
 		const line = output().match(/^\{.*"the server is ready"\}$/m)?.[0];

@@ -23,7 +23,7 @@ beforeEach(async () => {
 	owner = await addOrganization(server);
 });
 
-const url = "http://127.0.0.1:9/hook";
+const url = "http://127.0.0.1:9999/hook";
 
 describe("an endpoint's own headers", () => {
 	it("are shown as sent, and secret ones by their names alone, on every route", async () => {

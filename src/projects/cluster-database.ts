@@ -1,0 +1,112 @@
+import { sqlState } from "../platform/db.ts";
+import type { ClusterAdminClient } from "../platform/project-db.ts";
+import { scramVerifier } from "./scram-verifier.ts";
+
+/** Connections that a created role may hold at once, ours among them. */
+export const connectionsMax = 25;
+
+export async function clusterMajor(admin: ClusterAdminClient): Promise<number> {
+	const [row] = await admin.query<{ major: number }>(
+		"select pg_catalog.current_setting('server_version_num')::int / 10000 as major",
+	);
+	return row?.major ?? 0;
+}
+
+/** Null when there is no such role. */
+export async function canLogIn(admin: ClusterAdminClient, role: string): Promise<boolean | null> {
+	const [row] = await admin.query<{ can: boolean }>(
+		"select rolcanlogin as can from pg_catalog.pg_roles where rolname = $1",
+		[role],
+	);
+	return row?.can ?? null;
+}
+
+/** Makes a role that may do nothing yet and cannot log in. */
+export async function ensureRole(admin: ClusterAdminClient, role: string): Promise<void> {
+	if ((await canLogIn(admin, role)) !== null) return;
+	const attributes = "NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
+	await unlessThere(
+		admin.query(`create role ${quoted(role)} ${attributes} connection limit ${connectionsMax}`),
+	);
+}
+
+/**
+ * Makes a database that only the role may enter. It takes no connections until PUBLIC has lost its own
+ * privileges, so there is no moment at which another tenant could get in. From template0, which nobody
+ * connects to: template1 would have to be free of connections, and is others' to change.
+ */
+export async function ensureDatabase(
+	admin: ClusterAdminClient,
+	database: string,
+	role: string,
+): Promise<void> {
+	const name = quoted(database);
+	const rows = await admin.query("select 1 from pg_catalog.pg_database where datname = $1", [database]);
+	if (rows.length === 0) {
+		await unlessThere(admin.query(`create database ${name} template template0 allow_connections false`));
+	}
+	await admin.query(`revoke all on database ${name} from public`);
+	await admin.query(`grant connect, create, temporary on database ${name} to ${quoted(role)}`);
+	await admin.query(`alter database ${name} allow_connections true`);
+}
+
+export async function letLogIn(admin: ClusterAdminClient, role: string, password: string): Promise<void> {
+	await admin.query(`alter role ${quoted(role)} login password '${scramVerifier(password)}'`);
+}
+
+/** Keeps a role that may log in as it is, with another password. */
+export async function setPassword(admin: ClusterAdminClient, role: string, password: string): Promise<void> {
+	await admin.query(`alter role ${quoted(role)} password '${scramVerifier(password)}'`);
+}
+
+/** Takes the login away and ends what is connected. */
+export async function lockOut(admin: ClusterAdminClient, role: string): Promise<void> {
+	if ((await canLogIn(admin, role)) === null) return;
+	await admin.query(`alter role ${quoted(role)} nologin`);
+	await endSessions(admin, role);
+}
+
+export async function dropDatabase(admin: ClusterAdminClient, database: string, role: string): Promise<void> {
+	await admin.query(`drop database if exists ${quoted(database)} with (force)`);
+	await admin.query(`drop role if exists ${quoted(role)}`);
+}
+
+/**
+ * Lets the role make things in schema `public`, as customers expect of a database of their own. Run in a fresh
+ * database whose role cannot log in yet: nobody but us has ever been in it, so no code of a tenant can run here.
+ */
+export async function grantPublicSchema(freshDatabase: ClusterAdminClient, role: string): Promise<void> {
+	await freshDatabase.query(`grant all on schema public to ${quoted(role)}`);
+}
+
+/** An admin that is no superuser may end only sessions of roles that it is a member of, so it becomes one briefly. */
+async function endSessions(admin: ClusterAdminClient, role: string): Promise<void> {
+	const end =
+		"select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where usename = $1";
+	const [row] = await admin.query<{ is_superuser: boolean }>(
+		"select rolsuper as is_superuser from pg_catalog.pg_roles where rolname = current_user",
+	);
+	if (row?.is_superuser) {
+		await admin.query(end, [role]);
+		return;
+	}
+	await admin.query(`grant ${quoted(role)} to current_user`);
+	await admin.query(end, [role]);
+	await admin.query(`revoke ${quoted(role)} from current_user`);
+}
+
+/** Another process that was taken for dead may have made it in the same moment. */
+async function unlessThere(making: Promise<unknown>): Promise<void> {
+	const thereStates = ["42710", "42P04", "23505"];
+	try {
+		await making;
+	} catch (error) {
+		if (!thereStates.includes(sqlState(error) ?? "")) throw error;
+	}
+}
+
+/** Names are made from ids; anything else here is a mistake of ours. */
+function quoted(name: string): string {
+	if (!/^[a-z0-9_]{1,63}$/.test(name)) throw new Error("A role or database must be named by an id.");
+	return `"${name}"`;
+}

@@ -1,0 +1,129 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { Body } from "../demo/client.ts";
+import { connectClerk, countUsers, endOfJob } from "../demo/connect-steps.ts";
+import { createClosers, openStory } from "../demo/story.ts";
+import { until } from "../support/until.ts";
+import { isPostgresUp, runRefusedServer, startServerProcess } from "./server-process.ts";
+
+async function dataFolder(): Promise<string> {
+	const folder = await mkdtemp(join(tmpdir(), "capydb-process-"));
+	onTestFinished(() => rm(folder, { recursive: true, force: true }));
+	return folder;
+}
+
+async function start(folder: string, env: Record<string, string> = {}) {
+	return startServerProcess(folder, env, (stop) => onTestFinished(async () => void (await stop())));
+}
+
+async function getJson(url: string, key: string): Promise<{ status: number; body: Body }> {
+	const response = await fetch(url, { headers: { authorization: `Bearer ${key}` } });
+	return { status: response.status, body: await response.json() };
+}
+
+async function kill(server: Awaited<ReturnType<typeof start>>): Promise<void> {
+	server.signal("SIGKILL");
+	expect(await server.exited).toEqual({ code: null, signal: "SIGKILL" });
+}
+
+describe("the server's process", () => {
+	it("shows a curl line that works on its first start, is ready, and stops on SIGTERM with code 0", async () => {
+		const folder = await dataFolder();
+		const server = await start(folder);
+		const line = /curl -H '(\w+): ([^']+)' (\S+)/.exec(server.output());
+		const [, name = "", value = "", url = ""] = line ?? [];
+		const answer = await fetch(url, { headers: { [name]: value } });
+		expect(answer.status).toBe(200);
+		expect(await answer.json()).toMatchObject({
+			organization: { name: "default" },
+			principal: { auth_source: "api_key", scopes: ["*"] },
+		});
+		const ready = await getJson(`${server.url}/readyz`, "");
+		expect(ready).toEqual({
+			status: 200,
+			body: { status: "ok", checks: expect.objectContaining({ database: "ok", queue: "ok" }) },
+		});
+		expect(await isPostgresUp(folder)).toBe(true);
+		server.signal("SIGTERM");
+		server.signal("SIGINT");
+		server.signal("SIGTERM");
+		expect(await server.exited).toEqual({ code: 0, signal: null });
+		expect(await isPostgresUp(folder)).toBe(false);
+	}, 90_000);
+
+	it("keeps keys, databases, their addresses and all data when it is killed and started again", async () => {
+		const folder = await dataFolder();
+		const killed = await start(folder);
+		const key = killed.key ?? "";
+		const project = await until(async () => {
+			const { body } = await getJson(`${killed.url}/v1/projects`, key);
+			return body.projects[0].state === "ready" ? body.projects[0] : null;
+		});
+		const path = `/v1/projects/${project.id}/connections`;
+		const before = await getJson(killed.url + path, key);
+		await kill(killed);
+		const port = await readFile(join(folder, "postgres-port"), "utf8");
+
+		const server = await start(folder);
+		expect(server.key).toBeNull();
+		expect(await getJson(server.url + path, key)).toEqual(before);
+		expect(before.body.connections.direct_url).toContain(`:${port.trim()}/`);
+		expect((await getJson(`${server.url}/readyz`, "")).status).toBe(200);
+		expect(await server.stop()).toEqual({ code: 0, signal: null });
+	}, 120_000);
+
+	it("ends a backfill that it was killed in, from the page that it had come to", async () => {
+		const closers = createClosers();
+		onTestFinished(() => closers.closeAll());
+		const story = await openStory(12_345, closers);
+		const held = story.clerk.holdPage(10);
+		const { jobId } = await connectClerk(story);
+		await held.reached;
+		await kill(story.server);
+		held.release();
+		const askedBefore = pagesAsked(story.clerk.requests);
+		expect(askedBefore).toBe(10);
+
+		const restarted = await story.restart();
+		const job = await endOfJob(restarted, jobId);
+		expect(job.state).toBe("completed");
+		expect(job.steps.slice(-2)).toEqual(["went on after 4,500 users", "backfilled 12,345 users"]);
+		expect(await countUsers(restarted)).toBe(12_345);
+		// 25 pages of 500 in all: nine were written, and the tenth is asked for again.
+		expect(pagesAsked(story.clerk.requests) - askedBefore).toBe(16);
+	}, 150_000);
+
+	it("names every fault of its configuration at once and ends with code 1", async () => {
+		const { code, output } = await runRefusedServer(await dataFolder(), {
+			PORT: "eighty",
+			ROLE: "boss",
+			PUBLIC_URL: "example.com",
+			ENCRYPTION_KEYS: "a:short",
+			WEBHOOK_RETRY_SCHEDULE: "soon",
+		});
+		expect(code).toBe(1);
+		const lines = output.trim().split("\n");
+		expect(lines[0]).toBe("The server cannot start.");
+		const named = lines.slice(1).map((line) => line.split(" ")[0]);
+		expect(named.sort()).toEqual(["ENCRYPTION_KEYS", "PORT", "PUBLIC_URL", "ROLE", "WEBHOOK_RETRY_SCHEDULE"]);
+	});
+
+	it("refuses to start without an encryption key that the database's secrets need, and names it", async () => {
+		const folder = await dataFolder();
+		const first = `first:${Buffer.alloc(32, 1).toString("base64")}`;
+		const second = `second:${Buffer.alloc(32, 2).toString("base64")}`;
+		await (await start(folder, { ENCRYPTION_KEYS: first })).stop();
+		const { code, output } = await runRefusedServer(folder, { ENCRYPTION_KEYS: second });
+		expect(code).toBe(1);
+		expect(output).toMatch(/The server cannot start\.\n.*encryption keys.*not given: first\./);
+		expect(await isPostgresUp(folder)).toBe(false);
+		const rotated = await start(folder, { ENCRYPTION_KEYS: `${second},${first}` });
+		expect((await getJson(`${rotated.url}/readyz`, "")).status).toBe(200);
+	}, 120_000);
+});
+
+function pagesAsked(requests: { path: string }[]): number {
+	return requests.filter(({ path }) => path === "/v1/users").length;
+}
