@@ -132,7 +132,8 @@ describe("the arrows of the house", () => {
 	it("hold in src", async () => {
 		const { summary, modules } = await look(root);
 		expect(modules.filter(({ source }) => source.startsWith("src/")).length).toBeGreaterThan(modulesSeenMin);
-		expect(summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)).toEqual([]);
+		const broken = summary.violations.filter(({ rule }) => rule.severity === "error");
+		expect(broken.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)).toEqual([]);
 	});
 
 	it("refuse each wrong import, and no right one", async () => {

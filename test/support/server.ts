@@ -77,6 +77,7 @@ export async function startTestServer({
 		keys: [{ id: "test", key: keyBytes }],
 	});
 	const pool = new pg.Pool({ connectionString: ownUrl, max: 2 });
+	pool.on("error", () => undefined);
 	let isClosed = false;
 	const server: TestServer = {
 		url,
