@@ -3,13 +3,14 @@ import { hostname } from "node:os";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { AppError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
+import { type Ground, StartRefused } from "./outside.ts";
 import { openDataDir, readOrCreateFile } from "./platform/data-dir.ts";
 import { ensureDatabase } from "./platform/db.ts";
 import { startEmbeddedPostgres } from "./platform/embedded-postgres.ts";
 import { createLog } from "./platform/log.ts";
 import type { EncryptionKey } from "./platform/vault.ts";
 import { bootstrap } from "./projects/bootstrap.ts";
-import { type Ground, type RunningServer, StartRefused, startServer } from "./server.ts";
+import { type RunningServer, startServer } from "./server.ts";
 
 const controlDatabase = "capydb";
 

@@ -45,7 +45,7 @@ const PublishEvent = Type.Object(
 	{ additionalProperties: false },
 );
 
-export const eventsInBatchMax = 500;
+const eventsInBatchMax = 500;
 
 const PublishBatch = Type.Object(
 	{ events: Type.Array(PublishEvent, { minItems: 1, maxItems: eventsInBatchMax }) },

@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AppError, type ErrorKind } from "../core/errors.ts";
-import { sqlState } from "../platform/db.ts";
+import { sqlState } from "../platform/db-errors.ts";
 
 const statuses: Record<ErrorKind, number> = {
 	invalid: 400,

@@ -40,6 +40,8 @@ export function nullable<Schema extends TSchema>(schema: Schema) {
 	return Type.Unsafe<Static<Schema> | null>({ ...schema, type: [schema.type, "null"] });
 }
 
+export const Slug = Type.String({ pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", maxLength: 63 });
+
 export const Timestamp = Type.String({ description: "RFC 3339, UTC, with milliseconds." });
 
 /** Answers with text that is JSON already: it holds payloads whose bytes must not be written anew. */

@@ -6,7 +6,7 @@ import type { NewEvent } from "../events/event.ts";
 import { publishEvents } from "../events/publish-events.ts";
 import { activateIntegration } from "../integrations/activate-integration.ts";
 import type { Integration } from "../integrations/integration.ts";
-import { ProjectDatabaseError } from "../platform/project-db.ts";
+import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import type { AuthProvider } from "../providers/provider.ts";
 import {

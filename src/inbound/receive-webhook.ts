@@ -5,7 +5,7 @@ import { exhaustive } from "../core/exhaustive.ts";
 import { type IntegrationId, isId, newId } from "../core/ids.ts";
 import type { Integration } from "../integrations/integration.ts";
 import { liveSigningSecrets } from "../integrations/integration-secrets.ts";
-import { sqlState } from "../platform/db.ts";
+import { sqlState } from "../platform/db-errors.ts";
 import type { AuthProvider, InboundEvent, WebhookHeaders, WebhookVerdict } from "../providers/provider.ts";
 import type { RejectionRecorder } from "./rejection-recorder.ts";
 

@@ -5,7 +5,7 @@ import type { IntegrationId } from "../core/ids.ts";
 import type { NewEvent } from "../events/event.ts";
 import type { Job } from "../jobs/job.ts";
 import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
-import { ProjectDatabaseError } from "../platform/project-db.ts";
+import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import type { AuthProvider, ExternalUser, UserPage } from "../providers/provider.ts";
 import { applyUserChanges, type ChangeResult } from "../user-sync/apply-user-changes.ts";

@@ -1,5 +1,5 @@
 import { AppError } from "../core/errors.ts";
-import { ProjectDatabaseError } from "../platform/project-db.ts";
+import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import { ProviderError } from "../providers/errors.ts";
 import type { RetryClassification } from "./job.ts";
 

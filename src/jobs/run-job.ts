@@ -3,13 +3,13 @@ import type { Context, Transaction } from "../context.ts";
 import type { JobId } from "../core/ids.ts";
 import type { NewEvent } from "../events/event.ts";
 import { publishEvents } from "../events/publish-events.ts";
-import { brokenConstraint } from "../platform/db.ts";
+import { brokenConstraint } from "../platform/db-errors.ts";
 import { classifyFailure, type Failure } from "./classify-failure.ts";
 import { JobClaimLost } from "./errors.ts";
 import type { Job } from "./job.ts";
+import { jobEvent } from "./job-event.ts";
 import type { JobRun, JobType, Settlement } from "./job-type.ts";
 import type { JobOutcome } from "./store.ts";
-import { jobEventData } from "./wire.ts";
 
 /** Waits before the second to fifth attempt of a job that failed in passing, in seconds. */
 const backoffSeconds = [2, 10, 30, 60];
@@ -127,9 +127,4 @@ async function scheduleRetry(tx: Transaction, job: Job, failure: Failure): Promi
 	const wait = backoffSeconds[Math.min(job.attempts, backoffSeconds.length) - 1] ?? 2;
 	const startAfterSeconds = failure.waitSeconds ?? wait;
 	await tx.tasks.send("jobs.run", { jobId: job.id }, { startAfterSeconds, singletonKey: job.lockedResource });
-}
-
-function jobEvent(job: Job, type: "job.completed" | "job.failed"): NewEvent {
-	const { organizationId, projectId } = job;
-	return { organizationId, projectId, type, data: JSON.stringify(jobEventData(job)) };
 }

@@ -51,8 +51,3 @@ export function toJobWire(job: Job): Static<typeof JobWire> {
 		updated_at: job.updatedAt.toISOString(),
 	};
 }
-
-/** `data` of `job.completed` and `job.failed`. */
-export function jobEventData(job: Job) {
-	return { job: toJobWire(job) };
-}

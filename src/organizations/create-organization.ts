@@ -4,7 +4,7 @@ import { AppError } from "../core/errors.ts";
 import { newId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { slugify } from "../core/slug.ts";
-import { brokenConstraint } from "../platform/db.ts";
+import { brokenConstraint } from "../platform/db-errors.ts";
 import type { Organization } from "./organization.ts";
 
 type Input = { name: string; slug?: string; clerkOrganizationId?: string | null; actor: Actor };

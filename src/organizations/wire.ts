@@ -1,5 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox";
-import { nullable, Timestamp } from "../http/wire.ts";
+import { nullable, Slug, Timestamp } from "../http/wire.ts";
 import type { Organization, Usage } from "./organization.ts";
 
 export const OrganizationWire = Type.Object({
@@ -29,7 +29,6 @@ export function toOrganizationWire(organization: Organization): Static<typeof Or
 }
 
 const name = Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000]*$" });
-export const Slug = Type.String({ pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", maxLength: 63 });
 const clerkOrganizationId = nullable(
 	Type.String({ minLength: 1, maxLength: 100, pattern: "^[A-Za-z0-9_]+$" }),
 );

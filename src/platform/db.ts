@@ -1,4 +1,3 @@
-import { sql } from "drizzle-orm";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import type { Log } from "../core/log.ts";
@@ -87,28 +86,4 @@ export async function ensureDatabase(clusterUrl: string, name: string): Promise<
 	} finally {
 		await client.end();
 	}
-}
-
-/** The server's major version, as in 15 or 18. */
-export async function serverMajor(database: Database): Promise<number> {
-	const { rows } = await database.orm.execute<{ major: number }>(
-		sql`select current_setting('server_version_num')::int / 10000 as major`,
-	);
-	return rows[0]?.major ?? 0;
-}
-
-/** SQLSTATE of a database error, through the wrapper that Drizzle puts around it; null for anything else. */
-export function sqlState(error: unknown): string | null {
-	for (let at: unknown = error; at instanceof Error; at = at.cause) {
-		if (at instanceof pg.DatabaseError) return at.code ?? null;
-	}
-	return null;
-}
-
-/** Name of the constraint that a database error broke, or null. */
-export function brokenConstraint(error: unknown): string | null {
-	for (let at: unknown = error; at instanceof Error; at = at.cause) {
-		if (at instanceof pg.DatabaseError) return at.constraint ?? null;
-	}
-	return null;
 }

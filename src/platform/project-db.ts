@@ -3,28 +3,11 @@ import { AppError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type AddressGuard, BlockedAddressError } from "./address-guard.ts";
 import type { ProjectConnection, ProjectDatabaseTarget } from "./project-connection.ts";
+import { ProjectDatabaseError } from "./project-db-errors.ts";
 import { createProjectPool, type Loan, type ProjectPool } from "./project-pool.ts";
 import { type SslMode, sslModes } from "./project-url.ts";
 
 export type { ProjectDatabaseTarget } from "./project-connection.ts";
-
-/** Why a project's database did not do what we asked: coarse, so that it is no port scanner. */
-export type ProjectDatabaseReason =
-	| "could_not_connect"
-	| "authentication_failed"
-	| "missing_privilege"
-	| "blocked_address"
-	| "failed";
-
-export class ProjectDatabaseError extends Error {
-	readonly reason: ProjectDatabaseReason;
-
-	constructor(reason: ProjectDatabaseReason, sentence: string, cause?: unknown) {
-		super(sentence, cause === undefined ? undefined : { cause });
-		this.name = "ProjectDatabaseError";
-		this.reason = reason;
-	}
-}
 
 /** One connection to a project's database, as the tenant's own role, `search_path=pg_catalog`. */
 export type ProjectDatabaseClient = {

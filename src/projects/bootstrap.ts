@@ -3,7 +3,7 @@ import { recordAudit } from "../audit/record-audit.ts";
 import type { Context } from "../context.ts";
 import { newId, type ProjectId } from "../core/ids.ts";
 import { systemActor } from "../core/principal.ts";
-import { brokenConstraint } from "../platform/db.ts";
+import { brokenConstraint } from "../platform/db-errors.ts";
 import { addProject } from "./create-project.ts";
 
 /**

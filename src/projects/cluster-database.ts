@@ -1,4 +1,4 @@
-import { sqlState } from "../platform/db.ts";
+import { sqlState } from "../platform/db-errors.ts";
 import type { ClusterAdminClient } from "../platform/project-db.ts";
 import { scramVerifier } from "./scram-verifier.ts";
 

@@ -6,7 +6,7 @@ import type { Actor } from "../core/principal.ts";
 import { slugify } from "../core/slug.ts";
 import { enqueueJob } from "../jobs/enqueue-job.ts";
 import type { Job } from "../jobs/job.ts";
-import { brokenConstraint } from "../platform/db.ts";
+import { brokenConstraint } from "../platform/db-errors.ts";
 import { clusterMajor, connectionsMax } from "./cluster-database.ts";
 import { newPassword, sealCreatedCredentials, sealExternalCredentials } from "./credentials.ts";
 import { projectLimitReached, slugTaken } from "./errors.ts";

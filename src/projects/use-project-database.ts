@@ -1,9 +1,6 @@
 import type { Context } from "../context.ts";
-import {
-	type ProjectDatabaseClient,
-	ProjectDatabaseError,
-	type ProjectDatabaseTarget,
-} from "../platform/project-db.ts";
+import type { ProjectDatabaseClient, ProjectDatabaseTarget } from "../platform/project-db.ts";
+import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import { parseProjectUrl } from "../platform/project-url.ts";
 import { openCreatedCredentials, openExternalCredentials } from "./credentials.ts";
 import type { Project } from "./project.ts";

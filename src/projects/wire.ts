@@ -1,8 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { OrganizationId } from "../core/ids.ts";
-import { ListQuery, nextCursor, nullable, Timestamp } from "../http/wire.ts";
+import { ListQuery, nextCursor, nullable, Slug, Timestamp } from "../http/wire.ts";
 import { JobWire } from "../jobs/wire.ts";
-import { Slug } from "../organizations/wire.ts";
 import type { Project } from "./project.ts";
 
 const Environment = Type.Unsafe<Project["environment"]>(

@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { exhaustive } from "../core/exhaustive.ts";
-import { sqlState } from "../platform/db.ts";
+import { sqlState } from "../platform/db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import { useProjectDatabase } from "../projects/use-project-database.ts";
 import type { AuthProvider, ExternalUser, UserChange } from "../providers/provider.ts";

@@ -1,10 +1,9 @@
 import type { Context } from "../context.ts";
 import { invalid } from "../core/errors.ts";
 import { isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
-import type { WebhookEndpoint } from "./endpoint.ts";
+import type { EndpointInput, WebhookEndpoint } from "./endpoint.ts";
 import { checkEndpointUrl } from "./endpoint-url.ts";
 import { checkCustomHeaders } from "./header-rules.ts";
-import type { EndpointInput } from "./wire.ts";
 
 type Checked = { projectId?: ProjectId | null };
 

@@ -3,10 +3,9 @@ import type { Context } from "../context.ts";
 import { newId, type OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { checkEndpointInput } from "./check-endpoint-input.ts";
-import type { WebhookEndpoint } from "./endpoint.ts";
+import type { EndpointInput, WebhookEndpoint } from "./endpoint.ts";
 import { addEndpointSecret } from "./endpoint-secret.ts";
 import { tooManyEndpoints } from "./errors.ts";
-import type { EndpointInput } from "./wire.ts";
 
 type Input = { organizationId: OrganizationId; endpoint: EndpointInput & { url: string }; actor: Actor };
 

@@ -20,6 +20,18 @@ export type WebhookEndpoint = {
 	updatedAt: Date;
 };
 
+/** What a caller may set. Absent fields are absent. */
+export type EndpointInput = {
+	url?: string;
+	name?: string | null;
+	description?: string | null;
+	eventTypes?: string[];
+	headers?: Record<string, string>;
+	secretHeaders?: Record<string, string>;
+	projectId?: string | null;
+	isActive?: boolean;
+};
+
 export type EndpointHealth = {
 	lastSuccessAt: Date | null;
 	lastFailureAt: Date | null;

@@ -5,8 +5,7 @@ import type { EndpointId, OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { checkEndpointInput } from "./check-endpoint-input.ts";
 import { sealHeaders } from "./create-endpoint.ts";
-import type { WebhookEndpoint } from "./endpoint.ts";
-import type { EndpointInput } from "./wire.ts";
+import type { EndpointInput, WebhookEndpoint } from "./endpoint.ts";
 
 type Input = { organizationId: OrganizationId; endpointId: EndpointId; changes: EndpointInput; actor: Actor };
 

@@ -1,7 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { eventTypeFilterPattern, eventTypeLengthMax } from "../events/event-types.ts";
 import { nextCursor, nullable, Timestamp } from "../http/wire.ts";
-import { type EndpointHealth, healthWord, type WebhookEndpoint } from "./endpoint.ts";
+import { type EndpointHealth, type EndpointInput, healthWord, type WebhookEndpoint } from "./endpoint.ts";
 
 export const EndpointWire = Type.Object({
 	id: Type.String(),
@@ -72,18 +72,6 @@ export const UpdateEndpointBody = Type.Object(
 	{ url: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })), ...fields },
 	{ additionalProperties: false },
 );
-
-/** What a caller may set. Absent fields are absent. */
-export type EndpointInput = {
-	url?: string;
-	name?: string | null;
-	description?: string | null;
-	eventTypes?: string[];
-	headers?: Record<string, string>;
-	secretHeaders?: Record<string, string>;
-	projectId?: string | null;
-	isActive?: boolean;
-};
 
 export function fromEndpointBody(body: Static<typeof UpdateEndpointBody>): EndpointInput {
 	return {

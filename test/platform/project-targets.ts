@@ -2,10 +2,10 @@ import { afterEach, expect, inject } from "vitest";
 import { createAddressGuard } from "../../src/platform/address-guard.ts";
 import {
 	createProjectDatabases,
-	ProjectDatabaseError,
 	type ProjectDatabases,
 	type ProjectDatabaseTarget,
 } from "../../src/platform/project-db.ts";
+import { ProjectDatabaseError } from "../../src/platform/project-db-errors.ts";
 import { silentLog } from "../support/silent-log.ts";
 
 /** Run after each test, last first. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
-import { sqlState } from "../../platform/db.ts";
+import { sqlState } from "../../platform/db-errors.ts";
 import type { AttemptResult, settleStore } from "./settle-store.ts";
 
 export type Settler = {

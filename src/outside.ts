@@ -1,0 +1,96 @@
+import type { Config } from "./config.ts";
+import type { TaskData } from "./context.ts";
+import type { Log } from "./core/log.ts";
+import { createAddressGuard } from "./platform/address-guard.ts";
+import { createDatabaseClock } from "./platform/database-clock.ts";
+import { type DatabasePool, openDatabase } from "./platform/db.ts";
+import { createProjectDatabases } from "./platform/project-db.ts";
+import { createQueue } from "./platform/queue.ts";
+import { createSender } from "./platform/sender.ts";
+import { createVault, type EncryptionKey, registerEncryptionKeys } from "./platform/vault.ts";
+import { createProviders } from "./providers/all.ts";
+import { createRegistry } from "./providers/registry.ts";
+
+/** What the server runs on; main.ts finds it, tests give their own. */
+export type Ground = {
+	config: Config;
+	log: Log;
+	replica: string;
+	databaseUrl: string;
+	/** The cluster in which project databases are created, as a role that may create roles and databases. */
+	clusterUrl: string;
+	keys: EncryptionKey[];
+};
+
+export type Outside = Awaited<ReturnType<typeof openOutside>>;
+
+/** A reason not to start that the operator can mend. */
+export class StartRefused extends Error {}
+
+/** Opens everything that reaches out of the process. Throws StartRefused when the database needs keys not given. */
+export async function openOutside(ground: Ground) {
+	const { config, log } = ground;
+	const database = openPool(ground, "api", { connectionsMax: 20, statementTimeoutMs: 30_000 });
+	await refuseUnknownKeys(database, ground.keys);
+	const clock = createDatabaseClock(database);
+	await clock.sync();
+	const runsTasks = config.role !== "api";
+	const webhookGuard = createAddressGuard({ allow: config.webhookAllowedNetworks });
+	const databaseGuard = createAddressGuard({ allow: config.projectDbAllowedNetworks });
+	return {
+		database,
+		/** The delivery engine's own connections: a busy API never keeps it from writing what was sent. */
+		enginePool: openPool(ground, "engine", { connectionsMax: 4, statementTimeoutMs: 15_000 }),
+		claimPool: openPool(ground, "claims", {
+			connectionsMax: 2,
+			statementTimeoutMs: 15_000,
+			synchronousCommit: "off",
+		}),
+		clock,
+		queue: createQueue<TaskData>({ url: ground.databaseUrl, log, connectionsMax: 6, runsTasks }),
+		runsTasks,
+		webhookGuard,
+		databaseGuard,
+		vault: createVault(ground.keys),
+		sender: createSender({
+			guard: webhookGuard,
+			deadlineMs: config.webhook.timeoutMs,
+			connectionsPerOriginMax: config.webhook.concurrency,
+		}),
+		providers: createRegistry(createProviders({ clerkOrigin: config.clerkApiUrl })),
+		projectDatabases: createProjectDatabases({
+			...config.projectCluster,
+			clusterUrl: ground.clusterUrl,
+			guard: databaseGuard,
+			log,
+		}),
+	};
+}
+
+/** Closes what `openOutside` opened, apart from the queue, which stops while its tasks still need the rest. */
+export async function closeOutside(outside: Outside): Promise<void> {
+	const { sender, projectDatabases, claimPool, enginePool, database } = outside;
+	for (const part of [sender, projectDatabases, claimPool, enginePool, database]) await part.close();
+}
+
+function openPool(
+	ground: Ground,
+	name: string,
+	options: { connectionsMax: number; statementTimeoutMs: number; synchronousCommit?: "off" },
+): DatabasePool {
+	return openDatabase({
+		...options,
+		url: ground.databaseUrl,
+		applicationName: `capydb-${name}`,
+		log: ground.log,
+	});
+}
+
+async function refuseUnknownKeys(database: DatabasePool, keys: EncryptionKey[]): Promise<void> {
+	const missing = await registerEncryptionKeys(database, keys);
+	if (missing.length === 0) return;
+	await database.close();
+	throw new StartRefused(
+		`The database holds values sealed with encryption keys that are not given: ${missing.join(", ")}. Add them to ENCRYPTION_KEYS.`,
+	);
+}
