@@ -1,20 +1,50 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { findKeyPrincipal } from "./api-keys/authenticate-key.ts";
 import type { Context } from "./context.ts";
-import type { Principal } from "./core/principal.ts";
+import { AppError } from "./core/errors.ts";
+import { type Principal, sessionPrincipal } from "./core/principal.ts";
+import { findClerkOrganization } from "./organizations/find-clerk-organization.ts";
 
-/** Who a credential is, or null: the operator's admin token, or an API key. */
-export async function findPrincipal(
-	ctx: Pick<Context, "stores" | "config" | "clock" | "log">,
-	credential: string,
-): Promise<Principal | null> {
+/**
+ * Who a credential is, or null: the operator's admin token, an API key, or a Clerk session token. Throws a 401 that
+ * says why for a session that was good once, a 403 for one without an organization of ours.
+ */
+export async function findPrincipal(ctx: Context, credential: string): Promise<Principal | null> {
 	if (credential.startsWith("capy_live_")) return findKeyPrincipal(ctx, credential);
 	const { adminToken } = ctx.config;
-	return adminToken !== null && isSame(credential, adminToken) ? { kind: "admin" } : null;
+	if (adminToken !== null && isSame(credential, adminToken)) return { kind: "admin" };
+	return credential.startsWith("eyJ") ? findSessionPrincipal(ctx, credential) : null;
 }
 
 /** In constant time, also for texts of different length. */
 function isSame(given: string, expected: string): boolean {
 	const digest = (text: string) => createHash("sha256").update(text).digest();
 	return timingSafeEqual(digest(given), digest(expected));
+}
+
+async function findSessionPrincipal(ctx: Context, token: string): Promise<Principal | null> {
+	const verdict = await ctx.clerkSessions.verify(token);
+	switch (verdict.kind) {
+		case "invalid":
+			return null;
+		case "expired":
+			throw new AppError("unauthenticated", "session.expired", "The Clerk session token has expired.");
+		case "pending":
+			throw new AppError(
+				"unauthenticated",
+				"session.pending",
+				"The Clerk session is pending: finish signing in first.",
+			);
+		case "unavailable":
+			throw new AppError(
+				"unavailable",
+				"session.unverifiable",
+				"Clerk's signing keys could not be fetched just now.",
+				{ retryAfterSeconds: 5 },
+			);
+		case "genuine": {
+			const organizationId = await findClerkOrganization(ctx, verdict.session);
+			return sessionPrincipal(verdict.session, organizationId);
+		}
+	}
 }

@@ -1,3 +1,4 @@
+import { createPublicKey } from "node:crypto";
 import { isIP } from "node:net";
 import { schedulePattern } from "./deliveries/engine/retry-schedule.ts";
 
@@ -31,6 +32,10 @@ const variables = {
 	WEBHOOK_ALLOW_PRIVATE_NETWORKS: { read: cidrsOrTrue, fallback: [] as string[] | "any" },
 	RATE_LIMIT_PER_SECOND: { read: integer(1, 1_000_000), fallback: 500 },
 	CLERK_API_URL: { read: origin, fallback: "https://api.clerk.com" },
+	CLERK_SECRET_KEY: optional((text: string) => text),
+	CLERK_JWT_KEY: optional(publicKey),
+	CLERK_AUTHORIZED_PARTIES: { read: origins, fallback: [] as string[] },
+	CLERK_AUTO_PROVISION: { read: boolean, fallback: false },
 	WEBHOOK_RETRY_SCHEDULE: { read: schedule, fallback: [0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000] },
 	WEBHOOK_TIMEOUT_MS: { read: integer(100, 60_000), fallback: 15_000 },
 	WEBHOOK_CONCURRENCY: { read: integer(1, 5_000), fallback: 256 },
@@ -110,6 +115,13 @@ function shape(values: Values) {
 		webhookAllowedNetworks: values.WEBHOOK_ALLOW_PRIVATE_NETWORKS,
 		rateLimitPerSecond: values.RATE_LIMIT_PER_SECOND,
 		clerkApiUrl: values.CLERK_API_URL,
+		/** Sessions of people signed in to the dashboard. */
+		clerk: {
+			secretKey: values.CLERK_SECRET_KEY,
+			jwtKey: values.CLERK_JWT_KEY,
+			authorizedParties: values.CLERK_AUTHORIZED_PARTIES,
+			autoProvision: values.CLERK_AUTO_PROVISION,
+		},
 		webhook: {
 			retryScheduleSeconds: values.WEBHOOK_RETRY_SCHEDULE,
 			timeoutMs: values.WEBHOOK_TIMEOUT_MS,
@@ -173,6 +185,21 @@ function origin(text: string): string {
 	const url = new URL(webUrl(text));
 	if (url.pathname !== "/") throw new Error("must be an origin without a path");
 	return url.origin;
+}
+
+function origins(text: string): string[] {
+	return text.split(",").map((part) => origin(part.trim()));
+}
+
+/** A PEM in one line, with `\\n` for its line ends, is what many dashboards store. */
+function publicKey(text: string): string {
+	const pem = text.replaceAll("\\n", "\n");
+	try {
+		createPublicKey(pem);
+	} catch {
+		throw new Error("must be the PEM public key of the Clerk instance");
+	}
+	return pem;
 }
 
 function hostName(text: string): string {

@@ -12,6 +12,7 @@ import { integrationStore } from "./integrations/store.ts";
 import { jobStore } from "./jobs/store.ts";
 import { organizationStore } from "./organizations/store.ts";
 import type { AddressGuard } from "./platform/address-guard.ts";
+import type { ClerkSessions } from "./platform/clerk-sessions.ts";
 import type { Database, DatabasePool } from "./platform/db.ts";
 import type { ProjectDatabases } from "./platform/project-db.ts";
 import type { Queue, Tasks } from "./platform/queue.ts";
@@ -54,6 +55,7 @@ export type Context = {
 	databaseGuard: AddressGuard;
 	sender: Sender;
 	providers: ProviderRegistry;
+	clerkSessions: ClerkSessions;
 	projectDatabases: ProjectDatabases;
 };
 

@@ -2,6 +2,7 @@ import type { Config } from "./config.ts";
 import type { TaskData } from "./context.ts";
 import type { Log } from "./core/log.ts";
 import { createAddressGuard } from "./platform/address-guard.ts";
+import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
 import { type DatabasePool, openDatabase } from "./platform/db.ts";
 import { createProjectDatabases } from "./platform/project-db.ts";
@@ -58,6 +59,7 @@ export async function openOutside(ground: Ground) {
 			connectionsPerOriginMax: config.webhook.concurrency,
 		}),
 		providers: createRegistry(createProviders({ clerkOrigin: config.clerkApiUrl })),
+		clerkSessions: createClerkSessions({ ...config.clerk, apiUrl: config.clerkApiUrl }),
 		projectDatabases: createProjectDatabases({
 			...config.projectCluster,
 			clusterUrl: ground.clusterUrl,

@@ -48,7 +48,7 @@ export async function issueApiKey(tx: Pick<Transaction, "stores">, input: Issue)
 		id: newId("key"),
 		keyPrefix: shownPrefix(plaintext),
 		keyHash: hashKey(plaintext),
-		createdByUserId: null,
+		createdByUserId: actor.kind === "user" ? actor.id : null,
 	});
 	const { organizationId, projectId } = apiKey;
 	const metadata = { api_key_id: apiKey.id, scopes: apiKey.scopes };

@@ -18,7 +18,17 @@ export const scopes = [
 
 export type Scope = (typeof scopes)[number];
 
-/** Who is calling. Made by `http/authenticate.ts`, read by operations. */
+/** What a member's session may do; an admin's may do all. */
+export const memberScopes: readonly Scope[] = [
+	"projects:read",
+	"projects:write",
+	"jobs:read",
+	"organizations:read",
+	"backups:read",
+	"schema:read",
+];
+
+/** Who is calling. Made by `authenticate.ts`, read by operations. */
 export type Principal =
 	| { kind: "admin" }
 	| {
@@ -28,15 +38,53 @@ export type Principal =
 			/** Set for a key that reaches one project only. */
 			projectId: ProjectId | null;
 			scopes: readonly Scope[];
+	  }
+	| {
+			/** A person signed in at Clerk, within the organization that is active in their session. */
+			kind: "clerk_session";
+			userId: string;
+			organizationId: OrganizationId;
+			projectId: null;
+			scopes: readonly Scope[];
+			clerkOrganization: { id: string; role: string; slug: string | null };
+			isOrganizationAdmin: boolean;
 	  };
 
+type SignedIn = Extract<Principal, { kind: "clerk_session" }>;
+
+/** The caller behind a Clerk session, whose active organization is ours by `organizationId`. */
+export function sessionPrincipal(
+	session: { userId: string; organization: SignedIn["clerkOrganization"] | null },
+	organizationId: OrganizationId,
+): Principal {
+	const clerkOrganization = session.organization ?? { id: "", role: "", slug: null };
+	// `admin` without prefix is the name that instances from before custom roles still use.
+	const isOrganizationAdmin = /^(org:)?admin$/.test(clerkOrganization.role);
+	return {
+		kind: "clerk_session",
+		userId: session.userId,
+		organizationId,
+		projectId: null,
+		scopes: isOrganizationAdmin ? ["*"] : memberScopes,
+		clerkOrganization,
+		isOrganizationAdmin,
+	};
+}
+
 /** The actor of an audit event or of a resource, as two columns. */
-export type Actor = { kind: "admin" | "api_key" | "system"; id: string | null };
+export type Actor = { kind: "admin" | "api_key" | "user" | "system"; id: string | null };
 
 export const systemActor: Actor = { kind: "system", id: null };
 
 export function actorOf(principal: Principal): Actor {
-	return principal.kind === "admin" ? { kind: "admin", id: null } : { kind: "api_key", id: principal.keyId };
+	switch (principal.kind) {
+		case "admin":
+			return { kind: "admin", id: null };
+		case "api_key":
+			return { kind: "api_key", id: principal.keyId };
+		case "clerk_session":
+			return { kind: "user", id: principal.userId };
+	}
 }
 
 export function hasScope(principal: Principal, scope: Scope): boolean {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AppError, notFound } from "../core/errors.ts";
 import { type IdPrefix, isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
-import { hasScope, type Principal, type Scope } from "../core/principal.ts";
+import { hasScope, memberScopes, type Principal, type Scope } from "../core/principal.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 
 /** What a route asks of its caller. Every route of the API names it in its `config`. */
@@ -11,6 +11,8 @@ export type Access = {
 	/** `organization` routes are closed to keys of one project; `caller` leaves the reach to the operation. */
 	reach: "caller" | "organization" | "project";
 	adminOnly?: true;
+	/** Of people signed in, only the organization's admins, whatever the scopes of members. */
+	organizationAdminOnly?: true;
 };
 
 /** Whose a thing is. */
@@ -51,7 +53,11 @@ export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 	const failures = createRateLimiter({ perSecond: 5, burst: 300 });
 	app.decorateRequest("principal");
 	app.addHook("onRoute", (route) => {
-		if (!route.config?.access) throw new Error(`Route ${route.url} names no access.`);
+		const access = route.config?.access;
+		if (!access) throw new Error(`Route ${route.url} names no access.`);
+		const { description } = route.schema ?? {};
+		const rule = describeAccess(access);
+		route.schema = { ...route.schema, description: description ? `${description}\n\n${rule}` : rule };
 	});
 	app.addHook("onRequest", async (request, reply) => {
 		request.principal = await authenticate(request, reply, options, failures.take);
@@ -70,6 +76,17 @@ export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 	});
 }
 
+/** Who may call a route, for the reader of the OpenAPI document. */
+function describeAccess({ scope, reach, adminOnly, organizationAdminOnly }: Access): string {
+	if (adminOnly) return "Only with the operator's admin token.";
+	const key = scope === null ? "Any API key" : `API keys with the scope \`${scope}\``;
+	const limit = reach === "organization" ? ", not limited to one project" : "";
+	const isForMembers =
+		!organizationAdminOnly && (scope === null || (memberScopes as readonly Scope[]).includes(scope));
+	const people = isForMembers ? "members and admins" : "admins";
+	return `${key}${limit}; signed in, ${people} of the organization.`;
+}
+
 async function authenticate(
 	request: FastifyRequest,
 	reply: FastifyReply,
@@ -77,16 +94,25 @@ async function authenticate(
 	takeFailure: (key: string, reply: FastifyReply) => void,
 ): Promise<Principal> {
 	const credential = readCredential(request);
-	const principal = credential === null ? null : await options.findPrincipal(credential);
-	if (principal) return principal;
-	takeFailure(request.ip, reply);
-	throw credential === null
-		? new AppError(
-				"unauthenticated",
-				"credential.missing",
-				"Send an API key as `Authorization: Bearer capy_live_…`.",
-			)
-		: new AppError("unauthenticated", "credential.invalid", "The API key is unknown, expired or revoked.");
+	try {
+		if (credential === null) throw missingCredential();
+		const principal = await options.findPrincipal(credential);
+		if (!principal) throw unknownCredential();
+		return principal;
+	} catch (error) {
+		if (error instanceof AppError && error.kind === "unauthenticated") takeFailure(request.ip, reply);
+		throw error;
+	}
+}
+
+function missingCredential(): AppError {
+	const sentence = "Send an API key as `Authorization: Bearer capy_live_…`.";
+	return new AppError("unauthenticated", "credential.missing", sentence);
+}
+
+function unknownCredential(): AppError {
+	const sentence = "The API key or session token is unknown, expired or revoked.";
+	return new AppError("unauthenticated", "credential.invalid", sentence);
 }
 
 function readCredential(request: FastifyRequest): string | null {
@@ -98,7 +124,14 @@ function readCredential(request: FastifyRequest): string | null {
 }
 
 function keyOf(principal: Principal): string {
-	return principal.kind === "admin" ? "admin" : principal.keyId;
+	switch (principal.kind) {
+		case "admin":
+			return "admin";
+		case "api_key":
+			return principal.keyId;
+		case "clerk_session":
+			return principal.userId;
+	}
 }
 
 /** Finds the owner of all that the path names; 404 unless it is one and the caller's. */
@@ -136,6 +169,15 @@ function authorize(principal: Principal, access: Access, owner: Owner | null): v
 		}
 	}
 	if (access.scope !== null && !hasScope(principal, access.scope)) {
-		throw new AppError("forbidden", "scope.missing", `The API key lacks the scope \`${access.scope}\`.`);
+		throw principal.kind === "clerk_session"
+			? adminsOnly()
+			: new AppError("forbidden", "scope.missing", `The API key lacks the scope \`${access.scope}\`.`);
 	}
+	if (access.organizationAdminOnly && principal.kind === "clerk_session" && !principal.isOrganizationAdmin) {
+		throw adminsOnly();
+	}
+}
+
+function adminsOnly(): AppError {
+	return new AppError("forbidden", "role.admin_required", "Only admins of the organization may do this.");
 }

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Log } from "../core/log.ts";
+import type { Principal } from "../core/principal.ts";
 
 /** One line a request. The route's pattern stands for the path: a path may hold a token, and a query `code`. */
 export function useRequestLog(app: FastifyInstance, log: Log): void {
@@ -15,11 +16,20 @@ export function useRequestLog(app: FastifyInstance, log: Log): void {
 			route: request.routeOptions.url ?? "unknown",
 			status: reply.statusCode,
 			ms: Math.round(reply.elapsedTime * 10) / 10,
-			...(principal?.kind === "api_key"
-				? { key_id: principal.keyId, organization_id: principal.organizationId }
-				: {}),
+			...(principal && callerFields(principal)),
 		};
 		if (isProbe) log.debug(fields, "request");
 		else log.info(fields, "request");
 	});
+}
+
+function callerFields(principal: Principal): Record<string, string> {
+	switch (principal.kind) {
+		case "admin":
+			return {};
+		case "api_key":
+			return { key_id: principal.keyId, organization_id: principal.organizationId };
+		case "clerk_session":
+			return { user_id: principal.userId, organization_id: principal.organizationId };
+	}
 }

@@ -33,12 +33,19 @@ export function toPrincipalWire(principal: Principal): Static<typeof PrincipalWi
 		const everything = { is_admin: true, scopes: ["*"], organization_id: null, project_id: null };
 		return { auth_source: "admin_token", ...everything, ...nobody };
 	}
-	return {
-		auth_source: "api_key",
+	const reach = {
 		is_admin: false,
 		scopes: [...principal.scopes],
 		organization_id: principal.organizationId,
 		project_id: principal.projectId,
-		...nobody,
+	};
+	if (principal.kind === "api_key") return { auth_source: "api_key", ...reach, ...nobody };
+	return {
+		auth_source: "clerk_session",
+		...reach,
+		user_id: principal.userId,
+		clerk_organization_id: principal.clerkOrganization.id,
+		clerk_organization_role: principal.clerkOrganization.role,
+		clerk_organization_slug: principal.clerkOrganization.slug,
 	};
 }

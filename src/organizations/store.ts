@@ -18,6 +18,14 @@ export function organizationStore({ orm }: Database) {
 			return row ?? null;
 		},
 
+		async findByClerkId(clerkOrganizationId: string): Promise<OrganizationId | null> {
+			const [row] = await orm
+				.select({ id: organizations.id })
+				.from(organizations)
+				.where(eq(organizations.clerkOrganizationId, clerkOrganizationId));
+			return row?.id ?? null;
+		},
+
 		async update(
 			id: OrganizationId,
 			values: Partial<Pick<Organization, "name" | "slug" | "clerkOrganizationId">>,

@@ -70,7 +70,7 @@ function collectionRoutes(app: Api, ctx: Context): void {
 	});
 
 	app.post("/v1/projects", {
-		config: { access: { scope: "projects:write", reach: "organization" } },
+		config: { access: { scope: "projects:write", reach: "organization", organizationAdminOnly: true } },
 		schema: {
 			tags,
 			operationId: "createProject",
@@ -113,7 +113,7 @@ function projectRoute(app: Api, ctx: Context, { repush }: Hooks): void {
 	});
 
 	app.delete(path, {
-		config: { access: { scope: "projects:write", reach: "project" } },
+		config: { access: { scope: "projects:write", reach: "project", organizationAdminOnly: true } },
 		schema: { tags, operationId: "deleteProject", params, response: answers({ 202: JobAnswer }) },
 		handler: async ({ params: { projectID }, principal }, reply) => {
 			const job = await deleteProject(ctx, { projectId: projectID, actor: actorOf(principal) });
