@@ -6,8 +6,6 @@ export default defineConfig({
 		include: ["test/**/*.test.ts"],
 		globalSetup: ["test/support/global-setup.ts"],
 		pool: "forks",
-		// Clients of databases that a test drops are cut off by Postgres; their errors reach no test.
-		onUnhandledError: (error) => !/terminating connection due to administrator command/.test(error.message),
 		// Two processes a core would fight over the shared Postgres; each file waits mostly for it anyway.
 		maxWorkers: 3,
 		testTimeout: 30_000,

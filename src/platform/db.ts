@@ -50,6 +50,12 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 		transaction: async (work) => {
 			const client = await pool.connect();
 			let broken: Error | undefined;
+			const onBreak = (error: Error) => {
+				broken = error;
+			};
+			// The pool listens to idle connections only: a lent one that breaks would end the process. The next
+			// statement on it throws.
+			client.on("error", onBreak);
 			try {
 				await client.query("begin");
 				const result = await work(databaseOn(client));
@@ -61,6 +67,7 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 				});
 				throw error;
 			} finally {
+				client.off("error", onBreak);
 				client.release(broken);
 			}
 		},
@@ -78,11 +85,23 @@ function databaseOn(client: pg.Pool | pg.PoolClient): Database {
 
 /** Creates a database of ours on the cluster unless it is there. `name` is a plain identifier. */
 export async function ensureDatabase(clusterUrl: string, name: string): Promise<void> {
-	const client = new pg.Client({ connectionString: clusterUrl });
-	await client.connect();
-	try {
+	await onConnection({ connectionString: clusterUrl }, async (client) => {
 		const { rowCount } = await client.query("select from pg_database where datname = $1", [name]);
 		if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`);
+	});
+}
+
+/** Runs `work` on a connection of its own, which ends with it. */
+export async function onConnection<Result>(
+	config: pg.ClientConfig,
+	work: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+	const client = new pg.Client(config);
+	// Without a listener a connection that breaks would end the process; the next statement on it throws.
+	client.on("error", () => undefined);
+	await client.connect();
+	try {
+		return await work(client);
 	} finally {
 		await client.end();
 	}

@@ -17,6 +17,8 @@ export async function asCustomer<Row extends pg.QueryResultRow>(
 	...statements: string[]
 ): Promise<Row[]> {
 	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+	// The server may end it at any moment, with the role's login or with the database; the next statement throws.
+	client.on("error", () => undefined);
 	await client.connect();
 	try {
 		let rows: Row[] = [];
