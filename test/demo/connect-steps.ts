@@ -32,7 +32,7 @@ export async function endOfJob({ call }: Story, jobId: string): Promise<{ state:
 			const answer = await call("GET", `/v1/jobs/${jobId}`);
 			return ["completed", "failed"].includes(answer.job.state) ? answer.job : null;
 		},
-		{ timeoutMs: 60_000, everyMs: 100 },
+		{ timeoutMs: 60_000, everyMs: 100, what: `the end of ${jobId}` },
 	);
 	return { state: job.state, steps: `${job.last_stdout ?? ""}\n${job.last_stderr ?? ""}`.trim().split("\n") };
 }
@@ -43,13 +43,17 @@ export async function countUsers({ sql }: Story): Promise<number> {
 	return Number(row?.users);
 }
 
-/** The first accepted delivery that fits, as soon as it has arrived. */
+/** The first accepted delivery that fits, as soon as it has arrived. Throws when a delivery was refused. */
 export function accepted(
 	{ receiver }: Story,
 	type: string,
 	fits: (arrival: Arrival) => boolean = () => true,
 ): Promise<Arrival> {
-	const find = () =>
-		receiver.arrivals.find((each) => each.type === type && each.answered === 200 && fits(each)) ?? null;
-	return until(find, { timeoutMs: 20_000 });
+	const find = () => {
+		if (receiver.faults[0] !== undefined) throw new Error(receiver.faults[0]);
+		return (
+			receiver.arrivals.find((each) => each.type === type && each.answered === 200 && fits(each)) ?? null
+		);
+	};
+	return until(find, { timeoutMs: 20_000, what: `${type} at the receiver` });
 }

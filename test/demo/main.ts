@@ -12,7 +12,7 @@ const removed = "user_0000043";
 const startedAtMs = Date.now();
 const closers = createClosers();
 let interrupted = false;
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => void interrupt());
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void interrupt());
 
 try {
 	const story = await openStory(users, closers);
@@ -52,11 +52,13 @@ async function tell(story: Story): Promise<[string, number | string][]> {
 	say(`user.updated came in: ${update.before} is now ${update.after}, and the receiver was told`);
 
 	const deletion = await deleteUser(story, removed);
+	must(deletion.status === 200, `Clerk's webhook was answered ${deletion.status}.`);
 	must(deletion.deletedAt !== null, "The deleted user's row has no deleted_at.");
 	say("user.deleted came in: the row has its deleted_at, and the receiver was told");
 
 	const old = await sendOldNews(story, renamed, update.webhook);
 	must(old.replayed === 200 && old.outOfOrder === 200, "Old news were not acknowledged.");
+	must(old.state === "ignored", `The webhook from before is ${old.state}.`);
 	must(old.copies === 1, `The replayed webhook was stored ${old.copies} times.`);
 	must(JSON.stringify(old.before) === JSON.stringify(old.after), "Old news changed something.");
 	say("the same webhook again, and one from before: both acknowledged, neither changed anything");
@@ -66,20 +68,23 @@ async function tell(story: Story): Promise<[string, number | string][]> {
 		forged.statuses.every((status) => status === 401),
 		`Forgeries were answered ${forged.statuses}.`,
 	);
+	must(forged.counted === forged.statuses.length, `${forged.counted} forgeries were counted.`);
 	say(`${forged.statuses.length} forged webhooks: each answered 401 and counted`);
 
 	say(`the receiver now answers 503, while ${outageEvents} events are published`);
 	const outage = await surviveOutage(story, endpointId, outageEvents);
 	must(outage.delivered === outageEvents, `${outage.delivered} of ${outageEvents} events were delivered.`);
+	must(outage.acceptedTwice === 0, `${outage.acceptedTwice} events were delivered twice.`);
 	must(receiver.faults.length === 0, receiver.faults[0] ?? "");
 	say(
 		`it came back: all ${outage.delivered} delivered, after ${outage.attemptsMin} to ${outage.attemptsMax} attempts`,
 	);
 
+	const acknowledged = [update.status, deletion.status, old.replayed, old.outOfOrder];
 	const taken = receiver.arrivals.filter((each) => each.answered === 200);
 	return [
 		["users mirrored", mirrored],
-		["webhooks from Clerk: acknowledged", 4],
+		["webhooks from Clerk: acknowledged", acknowledged.length],
 		["  of these without effect (replayed, out of order)", 2],
 		["  rejected (unsigned, other secret, changed, too old)", forged.statuses.length],
 		["webhooks sent to the receiver (attempts)", receiver.arrivals.length],

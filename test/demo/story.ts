@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -34,7 +35,8 @@ const retrySchedule = "0,1,2,3,4";
 
 /** Starts everything on a throw-away folder. What was started is in `closers`, also when this throws. */
 export async function openStory(users: number, closers: Closers): Promise<Story> {
-	const dataDir = await mkdtemp(join(tmpdir(), "capydb-story-"));
+	// In one step with the closer, so that nothing can come in between.
+	const dataDir = mkdtempSync(join(tmpdir(), "capydb-story-"));
 	closers.add(() => rm(dataDir, { recursive: true, force: true }));
 	const clerk = await startFakeClerk({ users });
 	closers.add(clerk.close);
@@ -105,13 +107,15 @@ function readyProject(call: Client): Promise<{ id: string }> {
 			const { projects } = await call("GET", "/v1/projects");
 			return projects[0]?.state === "ready" ? projects[0] : null;
 		},
-		{ timeoutMs: 30_000 },
+		{ timeoutMs: 30_000, what: "the first project" },
 	);
 }
 
 async function projectSql(call: Client, projectId: string, text: string, values: unknown[]) {
 	const { connections } = await call("GET", `/v1/projects/${projectId}/connections`);
 	const client = new pg.Client({ connectionString: connections.direct_url });
+	// One that the server ends meanwhile makes the statement throw, and nothing else.
+	client.on("error", () => undefined);
 	await client.connect();
 	try {
 		return (await client.query(text, values)).rows;

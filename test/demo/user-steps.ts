@@ -45,10 +45,13 @@ export async function sendOldNews(story: Story, id: string, webhook: Signed) {
 	const lateId = `msg_late_${randomUUID()}`;
 	const late = story.clerk.signedWebhook("user.updated", old, { secret: story.signingSecret, id: lateId });
 	const outOfOrder = await deliver(story, late);
-	const received = await until(async () => {
-		const { events } = await inbound(story);
-		return events.find((each) => each.provider_event_id === lateId && each.state !== "received") ?? null;
-	});
+	const received = await until(
+		async () => {
+			const { events } = await inbound(story);
+			return events.find((each) => each.provider_event_id === lateId && each.state !== "received") ?? null;
+		},
+		{ what: "the end of the webhook from before" },
+	);
 	const { events } = await inbound(story);
 	const copies = events.filter((each) => each.provider_event_id === webhook.headers["svix-id"]).length;
 	return { replayed, outOfOrder, copies, state: received.state, before, after: await stateOf(story, id) };
@@ -72,10 +75,13 @@ export async function sendForgeries(
 	];
 	const statuses: number[] = [];
 	for (const forgery of forgeries) statuses.push(await deliver(story, forgery));
-	const counted = await until(async () => {
-		const { rejections } = await inbound(story);
-		return rejections.total >= forgeries.length ? rejections.total : null;
-	});
+	const counted = await until(
+		async () => {
+			const { rejections } = await inbound(story);
+			return rejections.total >= forgeries.length ? rejections.total : null;
+		},
+		{ what: `${forgeries.length} counted rejections` },
+	);
 	return { statuses, counted };
 }
 
