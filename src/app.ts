@@ -20,6 +20,7 @@ import { deliveryRoutes } from "./deliveries/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { useAccess } from "./http/access.ts";
 import { useJsonBodies, useRawBodies } from "./http/body.ts";
+import { useClosing } from "./http/closing.ts";
 import { answerError, useErrorHandler } from "./http/error-handler.ts";
 import { healthRoutes, type ReadinessCheck } from "./http/health.ts";
 import { trackMethods } from "./http/method-not-allowed.ts";
@@ -47,6 +48,7 @@ export type Api = FastifyInstance<
 
 const bodyBytesMax = 256 * 1024;
 const inboundBytesMax = 5 * 1024 * 1024;
+const closingMs = 20_000;
 
 /** The HTTP server in three scopes: public, the API for known callers, and what providers post. Never listens. */
 export async function buildApp(ctx: Context, checks: Record<string, ReadinessCheck>): Promise<Api> {
@@ -68,6 +70,7 @@ export async function buildApp(ctx: Context, checks: Record<string, ReadinessChe
 	useValidation(app);
 	useErrorHandler(app);
 	useRequestLog(app, ctx.log);
+	useClosing(app, closingMs);
 	app.addSchema(ErrorWire);
 	await useOpenApi(app, { serverUrl: ctx.publicUrl });
 
