@@ -4,6 +4,7 @@ import type {
 	DeliveryId,
 	EndpointId,
 	EventId,
+	InboundId,
 	JobId,
 	OrganizationId,
 	ProjectId,
@@ -11,7 +12,10 @@ import type {
 import type { Locator, Owner } from "./http/access.ts";
 
 /** Whose each thing is that a path can name. Things without a row of their own belong to nobody: 404. */
-export function createLocators({ stores }: Pick<Context, "stores">): Record<string, Locator> {
+export function createLocators({
+	stores,
+	providers,
+}: Pick<Context, "stores" | "providers">): Record<string, Locator> {
 	return {
 		orgID: {
 			prefix: "org",
@@ -59,6 +63,17 @@ export function createLocators({ stores }: Pick<Context, "stores">): Record<stri
 			find: async (id, params) => {
 				const event = await stores.events.find(params.orgID as OrganizationId, id as EventId);
 				return event && { organizationId: event.organizationId, projectId: null };
+			},
+		},
+		inboundEventID: {
+			prefix: "inb",
+			noun: "event",
+			find: async (id, params) => {
+				const provider = providers.find(params.provider ?? "");
+				if (!provider) return null;
+				const projectId = params.projectID as ProjectId;
+				const integration = await stores.integrations.findByProvider(projectId, provider.id);
+				return integration && ownerOf(await stores.inbound.find(integration.id, id as InboundId));
 			},
 		},
 	};

@@ -1,7 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { invalid } from "../core/errors.ts";
 import { type Scope, scopes } from "../core/principal.ts";
-import { nextCursor, nullable, Timestamp } from "../http/wire.ts";
+import { nextCursor, nullable, Timestamp, text } from "../http/wire.ts";
 import type { ApiKey } from "./api-key.ts";
 
 const ScopeWire = Type.Unsafe<Scope>(Type.String({ enum: [...scopes] }));
@@ -54,11 +54,11 @@ export const RevokedAnswer = Type.Object({ revoked: Type.Literal(true) });
 
 export const CreateApiKeyBody = Type.Object(
 	{
-		name: Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000]*$" }),
+		name: text({ minLength: 1, maxLength: 100 }),
 		scopes: Type.Array(ScopeWire, { minItems: 1, maxItems: scopes.length, uniqueItems: true }),
 		project_id: Type.Optional(nullable(Type.String({ maxLength: 100 }))),
 		expires_at: Type.Optional(nullable(Timestamp)),
-		device_name: Type.Optional(nullable(Type.String({ maxLength: 100, pattern: "^[^\\u0000]*$" }))),
+		device_name: Type.Optional(nullable(text({ maxLength: 100 }))),
 	},
 	{ additionalProperties: false },
 );

@@ -36,7 +36,8 @@ export class AppError extends Error {
 
 /** A 400 that names the field which is wrong. */
 export function invalid(field: string, sentence: string): AppError {
-	return new AppError("invalid", `${field.replaceAll(".", "_")}.invalid`, sentence);
+	const noun = field.replace(/[^A-Za-z0-9_]+/g, "_").slice(0, 60);
+	return new AppError("invalid", `${noun}.invalid`, sentence);
 }
 
 /** A 404 that says no more than that the caller cannot see such a thing. */

@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { DeliverySummaryWire } from "../deliveries/wire.ts";
-import { ListQuery, nextCursor, nullable, Timestamp } from "../http/wire.ts";
+import { ListQuery, nextCursor, nullable, Timestamp, text } from "../http/wire.ts";
 import type { WebhookEvent } from "./event.ts";
 import { eventTypeLengthMax, eventTypePattern } from "./event-types.ts";
 
@@ -40,7 +40,7 @@ const PublishEvent = Type.Object(
 		type: Type.String({ pattern: eventTypePattern, maxLength: eventTypeLengthMax }),
 		data: Type.Unknown({ description: "Any JSON; its exact bytes are what receivers get." }),
 		project_id: Type.Optional(nullable(Type.String({ maxLength: 64 }))),
-		idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000]*$" })),
+		idempotency_key: Type.Optional(text({ minLength: 1, maxLength: 255 })),
 	},
 	{ additionalProperties: false },
 );

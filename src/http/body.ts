@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import { AppError } from "../core/errors.ts";
+import { AppError, invalid } from "../core/errors.ts";
 
 declare module "fastify" {
 	interface FastifyContextConfig {
@@ -28,7 +28,8 @@ export function useJsonBodies(app: FastifyInstance): void {
 		},
 	);
 	app.addHook("preValidation", async (request) => {
-		if (request.body === undefined || request.body === null) request.body = request.body === null ? null : {};
+		if (request.body === undefined) request.body = {};
+		if (!request.routeOptions.schema?.body) refuseFields(request.body);
 	});
 }
 
@@ -40,6 +41,16 @@ export function useRawBodies(app: FastifyInstance, bytesMax: number): void {
 		{ parseAs: "buffer", bodyLimit: bytesMax },
 		async (_request: unknown, body: Buffer) => body,
 	);
+}
+
+/** Of a route that takes no fields. */
+function refuseFields(body: unknown): void {
+	if (typeof body !== "object" || body === null || Array.isArray(body)) {
+		throw new AppError("invalid", "body.invalid", "The body must be an object.");
+	}
+	const [field] = Object.keys(body);
+	if (field === undefined) return;
+	throw invalid(field, `\`${field.slice(0, 100)}\` is not a field of this request.`);
 }
 
 function decode(body: Buffer): string {

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { AppError, type ErrorKind } from "../core/errors.ts";
+import { AppError, type ErrorKind, invalid } from "../core/errors.ts";
 import { sqlState } from "../platform/db-errors.ts";
 
 const statuses: Record<ErrorKind, number> = {
@@ -21,9 +21,11 @@ const statuses: Record<ErrorKind, number> = {
 /** Every refusal leaves here: one body, one place that picks the status. */
 export function useErrorHandler(app: FastifyInstance): void {
 	app.setErrorHandler(answerError);
-	app.setNotFoundHandler((request, reply) =>
-		sendError(request, reply, new AppError("not_found", "route.not_found", "There is no such route.")),
-	);
+	app.setNotFoundHandler((request, reply) => sendError(request, reply, noSuchRoute()));
+}
+
+function noSuchRoute(): AppError {
+	return new AppError("not_found", "route.not_found", "There is no such route.");
 }
 
 /** Turns any error into its answer; a bug is logged here, once. */
@@ -53,6 +55,8 @@ function toAppError(error: FastifyError): AppError {
 			return new AppError("unsupported", "body.unsupported", "The body must be sent as application/json.");
 		case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
 			return new AppError("invalid", "body.invalid", "The body is not as long as Content-Length says.");
+		case "FST_ERR_MAX_PARAM_LENGTH":
+			return noSuchRoute();
 		case "FST_ERR_BAD_URL":
 			return new AppError("invalid", "url.invalid", "The path holds a malformed percent escape.");
 		default:
@@ -102,6 +106,5 @@ function fromValidation(error: FastifyError): AppError {
 }
 
 function invalidField(field: string, complaint: string): AppError {
-	const code = `${field.replace(/[^A-Za-z0-9_]+/g, "_").slice(0, 60)}.invalid`;
-	return new AppError("invalid", code, `\`${field}\` ${complaint}.`);
+	return invalid(field, `\`${field}\` ${complaint}.`);
 }

@@ -2,7 +2,7 @@ import type { FastifyInstance, HTTPMethods } from "fastify";
 import { AppError } from "../core/errors.ts";
 import { sendError } from "./error-handler.ts";
 
-const methods: HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const methods: HTTPMethods[] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /** Collects the routes of an app as they are added; `close` then answers 405 on their paths for all other methods. */
 export function trackMethods(app: FastifyInstance): { close(): void } {

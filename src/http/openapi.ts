@@ -1,10 +1,13 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifySchema } from "fastify";
+import type { Access } from "./access.ts";
 
 const description = `Connects CapyDB projects to deployment platforms and auth providers, and delivers signed webhooks.
 
 Every refusal has the body of the schema \`Error\`. Lists are newest first.`;
+
+type Schema = Pick<FastifySchema, "description" | "security">;
 
 /** Serves the OpenAPI 3.1 document, made from the routes' schemas, and a page to read and try it. */
 export async function useOpenApi(app: FastifyInstance, options: { serverUrl: () => string }): Promise<void> {
@@ -20,13 +23,43 @@ export async function useOpenApi(app: FastifyInstance, options: { serverUrl: () 
 			},
 			security: [{ bearer: [] }, { apiKey: [] }],
 		},
+		transform: ({ schema, url, route }) => ({
+			url,
+			schema: { ...describeAccess(route.config?.access), ...schema },
+		}),
 		refResolver: {
 			buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `schema${index}`),
 		},
 	});
 	app.get("/v1/openapi.json", { schema: { hide: true } }, async (_request, reply) => {
-		const document = { ...app.swagger(), servers: [{ url: options.serverUrl() }] };
+		const document = { ...withOptionalBodies(app.swagger()), servers: [{ url: options.serverUrl() }] };
 		return reply.type("application/json").send(JSON.stringify(document));
 	});
 	await app.register(swaggerUi, { routePrefix: "/docs", staticCSP: true, uiConfig: { deepLinking: true } });
+}
+
+/** What a route asks of its caller: for readers in words, for tools as the roles of OpenAPI 3.1. */
+function describeAccess(access: Access | undefined): Schema {
+	if (!access) return {};
+	const reach = access.reach === "organization" ? " Closed to keys of one project." : "";
+	if (access.adminOnly) return { description: "Needs the operator's admin token." };
+	if (access.scope === null) return { description: `Open to every known caller.${reach}` };
+	return {
+		description: `Needs the scope \`${access.scope}\`.${reach}`,
+		security: [{ bearer: [access.scope] }, { apiKey: [access.scope] }],
+	};
+}
+
+/** A body that has to hold nothing may be left out. */
+function withOptionalBodies<Document extends { paths?: object }>(document: Document): Document {
+	const copy = structuredClone(document);
+	type Operation = {
+		requestBody?: { required?: boolean; content: Record<string, { schema?: Record<string, unknown> }> };
+	};
+	const operations = Object.values(copy.paths ?? {}).flatMap((path) => Object.values(path as object));
+	for (const { requestBody } of operations as Operation[]) {
+		const schema = requestBody?.content["application/json"]?.schema;
+		if (requestBody && schema) requestBody.required = "required" in schema || "if" in schema;
+	}
+	return copy;
 }

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
 import { AppError } from "../core/errors.ts";
-import { fromUuid, type Id, type IdPrefix, toUuid } from "../core/ids.ts";
+import { type Id, type IdPrefix, isId } from "../core/ids.ts";
 
 /** The body of every refusal. */
 export const ErrorWire = Type.Object(
@@ -49,6 +49,14 @@ export function sendJson(reply: Pick<FastifyReply, "type">, json: string): never
 	return reply.type("application/json; charset=utf-8").send(json) as never;
 }
 
+/**
+ * Free text that comes back as it was sent: without NUL, which Postgres cannot hold, and without halves of
+ * surrogate pairs, which UTF-8 cannot.
+ */
+export function text(options: { minLength?: number; maxLength: number }) {
+	return Type.String({ ...options, pattern: "^[^\\u0000\\ud800-\\udfff]*$" });
+}
+
 /** Free-form JSON object. */
 export const JsonObject = Type.Record(Type.String(), Type.Unknown());
 
@@ -86,14 +94,13 @@ export function cutPage<Row extends { id: string }>(
 }
 
 function makeCursor(id: string): string {
-	return Buffer.from(toUuid(id).replaceAll("-", ""), "hex").toString("base64url");
+	return Buffer.from(id).toString("base64url");
 }
 
 function readCursor<P extends IdPrefix>(prefix: P, cursor: string): Id<P> {
-	const hex = Buffer.from(cursor, "base64url").toString("hex");
-	const isOurs = /^[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/.test(hex);
-	if (!isOurs || Buffer.from(hex, "hex").toString("base64url") !== cursor) {
+	const id = Buffer.from(cursor, "base64url").toString("latin1");
+	if (!isId(prefix, id) || makeCursor(id) !== cursor) {
 		throw new AppError("invalid", "cursor.invalid", "`cursor` is not one that this list returned.");
 	}
-	return fromUuid(prefix, hex);
+	return id;
 }

@@ -91,7 +91,11 @@ const ConfigBody = Type.Object(
 	{ additionalProperties: false, description: "Merged into what is set; null removes a key." },
 );
 
-const ExternalId = Type.String({ minLength: 1, maxLength: 255, pattern: "^[^\\u0000-\\u001f]*$" });
+const ExternalId = Type.String({
+	minLength: 1,
+	maxLength: 255,
+	pattern: "^[^\\u0000-\\u001f\\ud800-\\udfff]*$",
+});
 const Secret = Type.String({ minLength: 1, maxLength: 500, pattern: "^[!-~]+$" });
 
 const signingSecretKey = "webhook_signing_secret";

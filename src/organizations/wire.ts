@@ -1,5 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox";
-import { nullable, Slug, Timestamp } from "../http/wire.ts";
+import { nullable, Slug, Timestamp, text } from "../http/wire.ts";
 import type { Organization, Usage } from "./organization.ts";
 
 export const OrganizationWire = Type.Object({
@@ -28,7 +28,7 @@ export function toOrganizationWire(organization: Organization): Static<typeof Or
 	};
 }
 
-const name = Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000]*$" });
+const name = text({ minLength: 1, maxLength: 100 });
 const clerkOrganizationId = nullable(
 	Type.String({ minLength: 1, maxLength: 100, pattern: "^[A-Za-z0-9_]+$" }),
 );

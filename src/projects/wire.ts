@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { OrganizationId } from "../core/ids.ts";
-import { ListQuery, nextCursor, nullable, Slug, Timestamp } from "../http/wire.ts";
+import { ListQuery, nextCursor, nullable, Slug, Timestamp, text } from "../http/wire.ts";
 import { JobWire } from "../jobs/wire.ts";
 import type { Project } from "./project.ts";
 
@@ -81,7 +81,7 @@ export const RegionsAnswer = Type.Object({
 	),
 });
 
-const name = Type.String({ minLength: 1, maxLength: 100, pattern: "^[^\\u0000]*$" });
+const name = text({ minLength: 1, maxLength: 100 });
 const Url = Type.String({ minLength: 1, maxLength: 2048 });
 
 export const CreateProjectBody = Type.Object(

@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { eventTypeFilterPattern, eventTypeLengthMax } from "../events/event-types.ts";
-import { nextCursor, nullable, Timestamp } from "../http/wire.ts";
+import { nextCursor, nullable, Timestamp, text } from "../http/wire.ts";
 import { type EndpointHealth, type EndpointInput, healthWord, type WebhookEndpoint } from "./endpoint.ts";
 
 export const EndpointWire = Type.Object({
@@ -47,11 +47,9 @@ export function toEndpointWire(
 	};
 }
 
-const text = (maxLength: number) => Type.String({ maxLength, pattern: "^[^\\u0000]*$" });
-
 const fields = {
-	name: Type.Optional(nullable(text(100))),
-	description: Type.Optional(nullable(text(1_000))),
+	name: Type.Optional(nullable(text({ maxLength: 100 }))),
+	description: Type.Optional(nullable(text({ maxLength: 1_000 }))),
 	event_types: Type.Optional(
 		Type.Array(Type.String({ maxLength: eventTypeLengthMax, pattern: eventTypeFilterPattern }), {
 			maxItems: 200,
