@@ -42,5 +42,9 @@ export function invalid(field: string, sentence: string): AppError {
 
 /** A 404 that says no more than that the caller cannot see such a thing. */
 export function notFound(noun: string): AppError {
-	return new AppError("not_found", `${noun.replaceAll(" ", "_")}.not_found`, `No such ${noun}.`);
+	return new AppError(
+		"not_found",
+		`${noun.toLowerCase().replaceAll(" ", "_")}.not_found`,
+		`No such ${noun}.`,
+	);
 }
