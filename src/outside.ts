@@ -1,7 +1,7 @@
 import type { Config } from "./config.ts";
 import type { TaskData } from "./context.ts";
 import type { Log } from "./core/log.ts";
-import { createAddressGuard } from "./platform/address-guard.ts";
+import { createAddressGuard, type Resolver } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
 import { type DatabasePool, openDatabase } from "./platform/db.ts";
@@ -21,6 +21,8 @@ export type Ground = {
 	/** The cluster in which project databases are created, as a role that may create roles and databases. */
 	clusterUrl: string;
 	keys: EncryptionKey[];
+	/** Asked about the hosts that tenants name, instead of the system's resolver. */
+	resolver?: Resolver;
 };
 
 export type Outside = Awaited<ReturnType<typeof openOutside>>;
@@ -36,8 +38,9 @@ export async function openOutside(ground: Ground) {
 	const clock = createDatabaseClock(database);
 	await clock.sync();
 	const runsTasks = config.role !== "api";
-	const webhookGuard = createAddressGuard({ allow: config.webhookAllowedNetworks });
-	const databaseGuard = createAddressGuard({ allow: config.projectDbAllowedNetworks });
+	const asking = ground.resolver === undefined ? {} : { resolver: ground.resolver };
+	const webhookGuard = createAddressGuard({ allow: config.webhookAllowedNetworks, ...asking });
+	const databaseGuard = createAddressGuard({ allow: config.projectDbAllowedNetworks, ...asking });
 	return {
 		database,
 		/** The delivery engine's own connections: a busy API never keeps it from writing what was sent. */

@@ -56,7 +56,8 @@ export class UnresolvedNameError extends Error {
 	}
 }
 
-type Resolver = (host: string) => Promise<ResolvedAddress[]>;
+/** Asks DNS for all addresses of a name; rejects when there is none. */
+export type Resolver = (host: string) => Promise<ResolvedAddress[]>;
 
 /**
  * The guard between tenants' host names and our network. `allow` lists the private ranges (CIDR) that a tenant may

@@ -3,6 +3,7 @@ import pg from "pg";
 import { inject, onTestFinished } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import type { Context } from "../../src/context.ts";
+import type { Ground } from "../../src/outside.ts";
 import { startServer } from "../../src/server.ts";
 import { silentLog } from "./silent-log.ts";
 import { until } from "./until.ts";
@@ -47,6 +48,7 @@ type ServerOptions = {
 	databaseUrl?: string;
 	/** Closed by the test itself and not at its end. */
 	keep?: boolean;
+	resolver?: Ground["resolver"];
 };
 
 const keyBytes = Buffer.alloc(32, 7);
@@ -56,6 +58,7 @@ export async function startTestServer({
 	env = {},
 	databaseUrl,
 	keep,
+	resolver,
 }: ServerOptions = {}): Promise<TestServer> {
 	const clusterUrl = inject("clusterUrl");
 	const ownUrl = databaseUrl ?? (await cloneTemplate(clusterUrl));
@@ -75,6 +78,7 @@ export async function startTestServer({
 		databaseUrl: ownUrl,
 		clusterUrl,
 		keys: [{ id: "test", key: keyBytes }],
+		...(resolver === undefined ? {} : { resolver }),
 	});
 	const pool = new pg.Pool({ connectionString: ownUrl, max: 2 });
 	pool.on("error", () => undefined);
