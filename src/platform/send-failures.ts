@@ -58,7 +58,7 @@ const TLS: SendFailure = {
 	errorCode: "tls_error",
 	message: "No secure connection could be made: check the endpoint's certificate and TLS version.",
 };
-const NOT_HTTP: SendFailure = {
+export const NOT_HTTP: SendFailure = {
 	errorCode: "unknown",
 	message: "The endpoint's answer was not valid HTTP or had headers of more than 16 KiB.",
 };

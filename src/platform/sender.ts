@@ -3,6 +3,7 @@ import { Agent, buildConnector, type Dispatcher } from "undici";
 import { type AddressGuard, BlockedAddressError } from "./address-guard.ts";
 import {
 	failureOf,
+	NOT_HTTP,
 	type SendErrorCode,
 	type SendFailure,
 	TIMEOUT,
@@ -41,6 +42,8 @@ const HEADER_BYTES_MAX = 16 * 1024;
 const IDLE_CONNECTION_MS = 4000;
 const IDLE_CONNECTION_MS_MAX = 60_000;
 const ATTEMPT_TIMEOUT_MS = 2000;
+/** 1xx answers before the real one. A flood of them would keep the parser busy until the deadline. */
+const INTERIM_ANSWERS_MAX = 16;
 
 /**
  * Posts to addresses that tenants name. One deadline, counted from `send`, covers DNS, connect, TLS, headers and
@@ -93,6 +96,7 @@ function exchange(
 		let controller: Dispatcher.DispatchController | null = null;
 		let answer: Answer | null = null;
 		let settled = false;
+		let interim = 0;
 		const timer = setTimeout(() => {
 			fail(answer === null ? TIMEOUT : TOO_SLOW);
 			controller?.abort(new Error("deadline passed"));
@@ -119,7 +123,12 @@ function exchange(
 				controller = started;
 			},
 			onResponseStart({ rawHeaders }, status) {
-				if (status < 200) return;
+				if (status < 200) {
+					interim += 1;
+					if (interim <= INTERIM_ANSWERS_MAX) return;
+					fail(NOT_HTTP);
+					throw new Error("too many interim answers");
+				}
 				answer = { status, headers: pairsOf(rawHeaders), verdict: verdictOf(origin), kept: [], readBytes: 0 };
 			},
 			onResponseData(reading, chunk) {

@@ -207,15 +207,6 @@ describe("the attempts of a delivery", () => {
 		expect(attempt.response_body).toBe(kept);
 	});
 
-	it.each(["endless", "gzip_bomb"] as const)("count a response that is %s by its status", async (reply) => {
-		receiver.respondWith(reply);
-		await publish(server, owner, { type: "log.a", data: 1 });
-		const delivery = await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
-		const [attempt] = await listAttempts(server, owner, endpoint, delivery.id);
-		expect(attempt.response_body.length).toBeLessThanOrEqual(16 * 1024);
-		expect(delivery.attempts).toBe(1);
-	});
-
 	it("keep no response of a private address once there is a second organization", async () => {
 		await addOrganization(server);
 		receiver.respondWith({ status: 500, headers: { "X-Inside": "1" }, body: "inside" });

@@ -1,5 +1,4 @@
-import { createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RECEIVER_TLS, type ReplyRule } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import {
@@ -75,18 +74,6 @@ describe("a failed delivery says why", () => {
 		const delivery = await failureAt(receiver.url);
 		expect(delivery).toMatchObject({ error_code: "tls_error", response_status: null });
 		expect(receiver.requests).toHaveLength(0);
-	});
-
-	it("unknown, for an answer that is not HTTP", async () => {
-		const listener = createServer((socket) => {
-			socket.on("error", () => undefined);
-			socket.end("220 mail.example ESMTP\r\n");
-		});
-		await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-		onTestFinished(() => void listener.close());
-		const address = listener.address();
-		const port = typeof address === "object" ? address?.port : 0;
-		expect(await failureAt(`http://127.0.0.1:${port}/`)).toMatchObject({ error_code: "unknown" });
 	});
 
 	it("a redirect is never followed", async () => {
