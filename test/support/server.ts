@@ -52,6 +52,8 @@ type ServerOptions = {
 };
 
 const keyBytes = Buffer.alloc(32, 7);
+/** The key of every test server, as `ENCRYPTION_KEYS` spells it. */
+export const encryptionKeys = `test:${keyBytes.toString("base64")}`;
 
 /** Boots the whole server on a fresh database and a free port. */
 export async function startTestServer({
