@@ -60,6 +60,12 @@ CREATE TABLE "deliveries" (
 	CONSTRAINT "deliveries_organization_id_id_pk" PRIMARY KEY("organization_id","id")
 ) PARTITION BY RANGE ("id");
 --> statement-breakpoint
+CREATE TABLE "deliveries_by_hand" (
+	"endpoint_id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"asked_at" timestamp (3) with time zone[] NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "delivery_attempts" (
 	"id" uuid NOT NULL,
 	"organization_id" uuid NOT NULL,
@@ -259,6 +265,7 @@ CREATE TABLE "webhook_endpoints" (
 	"updated_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
 );
 --> statement-breakpoint
+ALTER TABLE "deliveries_by_hand" ADD CONSTRAINT "deliveries_by_hand_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "delivery_lanes" ADD CONSTRAINT "delivery_lanes_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "endpoint_health" ADD CONSTRAINT "endpoint_health_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "endpoint_secrets" ADD CONSTRAINT "endpoint_secrets_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint

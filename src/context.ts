@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EndpointId, IntegrationId, JobId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
+import { byHandStore } from "./deliveries/by-hand-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
 import { publishStore } from "./events/publish-store.ts";
 import { eventStore } from "./events/store.ts";
@@ -103,6 +104,7 @@ function createStores(database: Database) {
 		events: eventStore(database),
 		endpoints: endpointStore(database),
 		deliveries: deliveryStore(database),
+		deliveriesByHand: byHandStore(database),
 		retention: retentionStore(database),
 	};
 }

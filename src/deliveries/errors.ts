@@ -8,3 +8,10 @@ export function endpointInactive(): AppError {
 	const sentence = "The endpoint is inactive: set `is_active` to true before sending it deliveries again.";
 	return new AppError("conflict", "webhook_endpoint.inactive", sentence);
 }
+
+/** `waitMs` is the time until the endpoint's next delivery by hand may be made. */
+export function tooManyByHand(waitMs: number): AppError {
+	const sentence = "An endpoint can be tested and redelivered to 60 times a minute; wait a little.";
+	const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
+	return new AppError("rate_limited", "rate_limit.exceeded", sentence, { retryAfterSeconds });
+}

@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { notFound } from "../core/errors.ts";
 import type { DeliveryId, EndpointId, OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
-import { endpointInactive, payloadGone } from "./errors.ts";
+import { endpointInactive, payloadGone, tooManyByHand } from "./errors.ts";
 import { getDelivery } from "./get-delivery.ts";
 import type { DeliveryWithPayload } from "./store.ts";
 
@@ -11,7 +11,7 @@ type Input = { organizationId: OrganizationId; endpointId: EndpointId; deliveryI
 
 /**
  * Sends the same envelope once more as a new delivery, with all its attempts; the endpoint's filter is not asked.
- * Throws a 409 while the endpoint is inactive, and when the payload is gone.
+ * Throws a 409 while the endpoint is inactive, and when the payload is gone; a 429 beyond 60 by hand a minute.
  */
 export async function redeliver(
 	ctx: Pick<Context, "transaction">,
@@ -24,6 +24,8 @@ export async function redeliver(
 		if (!endpoint) throw notFound("webhook endpoint");
 		if (!endpoint.isActive) throw endpointInactive();
 		if (earlier.payload === null) throw payloadGone();
+		const waitMs = await tx.stores.deliveriesByHand.take(endpoint);
+		if (waitMs !== null) throw tooManyByHand(waitMs);
 		const id = await tx.stores.deliveries.insert({
 			organizationId,
 			endpointId,

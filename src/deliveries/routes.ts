@@ -4,7 +4,6 @@ import type { Context } from "../context.ts";
 import { invalid } from "../core/errors.ts";
 import type { DeliveryId, EndpointId, OrganizationId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
-import { createRateLimiter } from "../http/rate-limit.ts";
 import { answers, cutPage, readPage, sendJson } from "../http/wire.ts";
 import { getDelivery } from "./get-delivery.ts";
 import { listAttempts } from "./list-attempts.ts";
@@ -34,15 +33,11 @@ const change = { access: { scope: "organizations:write", reach: "organization" }
 const One = Type.Object({ delivery: DeliveryWire });
 
 export function deliveryRoutes(app: Api, ctx: Context): void {
-	// Deliveries that a person asks for: 60 a minute an endpoint, on each replica.
-	const byHand = createRateLimiter({ perSecond: 1, burst: 60 });
-
 	app.post(`${endpointPath}/test`, {
 		config: change,
 		schema: { tags, operationId: "testWebhookEndpoint", params, response: answers({ 202: One }) },
 		handler: async (request, reply) => {
 			const { orgID: organizationId, endpointID: endpointId } = request.params;
-			byHand.take(endpointId, reply);
 			const delivery = await testEndpoint(ctx, {
 				organizationId,
 				endpointId,
@@ -118,7 +113,6 @@ export function deliveryRoutes(app: Api, ctx: Context): void {
 			response: answers({ 202: One }),
 		},
 		handler: async (request, reply) => {
-			byHand.take(request.params.endpointID, reply);
 			const actor = actorOf(request.principal);
 			const delivery = await redeliver(ctx, { ...fromParams(request.params), actor });
 			return sendJson(reply.code(202), `{"delivery":${toDeliveryJson(delivery)}}`);

@@ -74,3 +74,12 @@ export const deliveryLanes = pgTable(
 	},
 	(table) => [index("delivery_lanes_due_idx").on(table.dueAt).where(sql`due_at is not null`)],
 );
+
+/** One row an endpoint: when a person last asked for deliveries, the times of the last minute. */
+export const deliveriesByHand = pgTable("deliveries_by_hand", {
+	endpointId: id("whe", "endpoint_id")
+		.primaryKey()
+		.references(() => webhookEndpoints.id, { onDelete: "cascade" }),
+	organizationId: id("org", "organization_id").notNull(),
+	askedAt: moment("asked_at").array().notNull(),
+});

@@ -4,11 +4,15 @@ import { notFound } from "../core/errors.ts";
 import { type EndpointId, newId, type OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { envelopeOf } from "../events/event.ts";
+import { tooManyByHand } from "./errors.ts";
 import type { DeliveryWithPayload } from "./store.ts";
 
 type Input = { organizationId: OrganizationId; endpointId: EndpointId; actor: Actor };
 
-/** Sends `webhook.test` to one endpoint, whatever its filter and also while it is inactive: one attempt. */
+/**
+ * Sends `webhook.test` to one endpoint, whatever its filter and also while it is inactive: one attempt. Throws a
+ * 429 beyond 60 deliveries by hand a minute.
+ */
 export async function testEndpoint(
 	ctx: Pick<Context, "transaction">,
 	{ organizationId, endpointId, actor }: Input,
@@ -16,6 +20,8 @@ export async function testEndpoint(
 	return ctx.transaction(async (tx) => {
 		const endpoint = await tx.stores.endpoints.find(endpointId);
 		if (!endpoint) throw notFound("webhook endpoint");
+		const waitMs = await tx.stores.deliveriesByHand.take(endpoint);
+		if (waitMs !== null) throw tooManyByHand(waitMs);
 		const data = JSON.stringify({
 			endpoint_id: endpointId,
 			message: "This is a test of your webhook endpoint.",
