@@ -9,7 +9,7 @@
 const calls = {
 	"api-keys": ["audit"],
 	audit: [],
-	deliveries: ["audit", "events", "webhook-endpoints"],
+	deliveries: ["audit", "events", "jobs", "webhook-endpoints"],
 	events: ["deliveries"],
 	inbound: ["audit", "events", "integrations", "projects", "user-sync"],
 	integrations: ["audit", "events", "jobs", "projects", "user-sync"],

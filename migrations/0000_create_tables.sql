@@ -161,7 +161,7 @@ CREATE TABLE "integrations" (
 CREATE TABLE "jobs" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"organization_id" uuid NOT NULL,
-	"project_id" uuid NOT NULL,
+	"project_id" uuid,
 	"preview_database_id" uuid,
 	"cluster_id" text,
 	"type" text NOT NULL,

@@ -16,6 +16,7 @@ import { findPrincipal } from "./authenticate.ts";
 import type { Context } from "./context.ts";
 import { newRequestId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
+import { replayRoutes } from "./deliveries/replay/replay-routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { useAccess } from "./http/access.ts";
@@ -110,6 +111,7 @@ function apiScope(app: Api, ctx: Context): void {
 	eventRoutes(app, ctx);
 	endpointRoutes(app, ctx);
 	deliveryRoutes(app, ctx);
+	replayRoutes(app, ctx);
 }
 
 async function noStore(_request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -5,6 +5,7 @@ import type { Clock } from "./core/clock.ts";
 import type { EndpointId, IntegrationId, JobId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
 import { byHandStore } from "./deliveries/by-hand-store.ts";
+import { replayStore } from "./deliveries/replay/replay-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
 import { publishStore } from "./events/publish-store.ts";
 import { eventStore } from "./events/store.ts";
@@ -105,6 +106,7 @@ function createStores(database: Database) {
 		endpoints: endpointStore(database),
 		deliveries: deliveryStore(database),
 		deliveriesByHand: byHandStore(database),
+		replays: replayStore(database),
 		retention: retentionStore(database),
 	};
 }

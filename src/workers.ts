@@ -1,6 +1,8 @@
 import type { Context, TaskData } from "./context.ts";
 import type { IntegrationId, JobId } from "./core/ids.ts";
 import type { Engine } from "./deliveries/engine/engine.ts";
+import { replayJobType } from "./deliveries/replay/replay.ts";
+import { runReplay } from "./deliveries/replay/run-replay.ts";
 import { applyInbound } from "./inbound/apply-inbound.ts";
 import { disconnectIntegrations } from "./integrations/delete-integration.ts";
 import { integrationJobTypes } from "./integrations/job-types.ts";
@@ -88,6 +90,7 @@ function jobTypes(ctx: Context): Record<string, JobType> {
 		"instance.create": createInstance,
 		"instance.destroy": destroyInstance({ disconnectIntegrations }),
 		"project.rotate_credentials": rotateCredentials({ repush: async () => undefined }),
+		[replayJobType]: { run: runReplay },
 		...integrationJobTypes(ctx),
 	};
 }

@@ -15,3 +15,15 @@ export function tooManyByHand(waitMs: number): AppError {
 	const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
 	return new AppError("rate_limited", "rate_limit.exceeded", sentence, { retryAfterSeconds });
 }
+
+export function replayRunning(): AppError {
+	const sentence = "A replay to this endpoint is queued or running already; one at a time.";
+	return new AppError("conflict", "replay.already_open", sentence);
+}
+
+/** Of a replay whose endpoint was made inactive under way. */
+export function replayStopped(): AppError {
+	const sentence =
+		"The endpoint was made inactive while its replay was under way; retry this job once it is active again.";
+	return new AppError("conflict", "webhook_endpoint.inactive", sentence);
+}

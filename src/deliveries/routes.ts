@@ -1,10 +1,9 @@
 import { Type } from "@sinclair/typebox";
 import type { Api } from "../app.ts";
 import type { Context } from "../context.ts";
-import { invalid } from "../core/errors.ts";
 import type { DeliveryId, EndpointId, OrganizationId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
-import { answers, cutPage, readPage, sendJson } from "../http/wire.ts";
+import { answers, cutPage, readMoment, readPage, sendJson } from "../http/wire.ts";
 import { getDelivery } from "./get-delivery.ts";
 import { listAttempts } from "./list-attempts.ts";
 import { listDeliveries } from "./list-deliveries.ts";
@@ -122,12 +121,4 @@ export function deliveryRoutes(app: Api, ctx: Context): void {
 
 function fromParams(params: { orgID: OrganizationId; endpointID: EndpointId; deliveryID: DeliveryId }) {
 	return { organizationId: params.orgID, endpointId: params.endpointID, deliveryId: params.deliveryID };
-}
-
-function readMoment(field: string, text: string): Date {
-	const at = /^\d{4}-\d{2}-\d{2}T/.test(text) ? new Date(text) : new Date(Number.NaN);
-	if (Number.isNaN(at.getTime()) || at.getTime() < 0) {
-		throw invalid(field, `\`${field}\` must be an RFC 3339 time, such as 2026-01-31T12:00:00Z.`);
-	}
-	return at;
 }

@@ -4,7 +4,6 @@ import {
 	type EndpointId,
 	type EventId,
 	fromUuid,
-	newId,
 	type OrganizationId,
 	uuidFloor,
 } from "../core/ids.ts";
@@ -39,15 +38,19 @@ export function deliveryStore({ orm }: Database) {
 	return {
 		/** Adds one delivery that is due at once. */
 		async insert(delivery: NewDelivery): Promise<DeliveryId> {
-			const id = newId("whd");
-			await orm.insert(deliveries).values({
-				...delivery,
-				id,
-				state: "pending",
-				nextAttemptAt: sql`clock_now()`,
-				updatedAt: delivery.createdAt,
-			});
-			return id;
+			const [row] = await orm
+				.insert(deliveries)
+				.values({
+					...delivery,
+					// The database's, as for published ones: by its time an event's deliveries are told older from newer.
+					id: sql`uuid_v7()`,
+					state: "pending",
+					nextAttemptAt: sql`clock_now()`,
+					updatedAt: delivery.createdAt,
+				})
+				.returning({ id: deliveries.id });
+			if (!row) throw new Error("A delivery was not written.");
+			return row.id;
 		},
 
 		async find(organizationId: OrganizationId, id: DeliveryId): Promise<DeliveryWithPayload | null> {

@@ -31,6 +31,9 @@ const serverTypes = new Set([
 	"webhook.test",
 ]);
 
+/** What tells of the delivering itself: goes only to endpoints that name it, and leads to no further ones. */
+export const operationalTypes: readonly string[] = ["endpoint.disabled", "delivery.exhausted"];
+
 export function isServerType(type: string): boolean {
 	return serverTypes.has(type);
 }

@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import type { FastifyReply } from "fastify";
-import { AppError } from "../core/errors.ts";
+import { AppError, invalid } from "../core/errors.ts";
 import { type Id, type IdPrefix, isId } from "../core/ids.ts";
 
 /** The body of every refusal. */
@@ -43,6 +43,15 @@ export function nullable<Schema extends TSchema>(schema: Schema) {
 export const Slug = Type.String({ pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", maxLength: 63 });
 
 export const Timestamp = Type.String({ description: "RFC 3339, UTC, with milliseconds." });
+
+/** Reads an RFC 3339 time. Throws a 400 that names the field. */
+export function readMoment(field: string, text: string): Date {
+	const at = /^\d{4}-\d{2}-\d{2}T/.test(text) ? new Date(text) : new Date(Number.NaN);
+	if (Number.isNaN(at.getTime()) || at.getTime() < 0) {
+		throw invalid(field, `\`${field}\` must be an RFC 3339 time, such as 2026-01-31T12:00:00Z.`);
+	}
+	return at;
+}
 
 /** Answers with text that is JSON already: it holds payloads whose bytes must not be written anew. */
 export function sendJson(reply: Pick<FastifyReply, "type">, json: string): never {

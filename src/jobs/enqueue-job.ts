@@ -5,7 +5,7 @@ import type { Job } from "./job.ts";
 type Input = {
 	type: string;
 	organizationId: OrganizationId;
-	projectId: ProjectId;
+	projectId: ProjectId | null;
 	/** Two jobs on one resource never run at once: `integration:int_…`, `project:prj_…`. */
 	lockedResource: string;
 	/** What to do, by identifiers; never a secret. */

@@ -9,8 +9,11 @@ export type JobRun = {
 	signal: AbortSignal;
 	/** Adds a line to the step log that customers read: our own words, no secrets, no row contents. */
 	say(line: string): void;
-	/** Keeps the log and where to go on after a crash. Throws JobClaimLost when another process took over. */
-	saveProgress(progress: Record<string, unknown>): Promise<void>;
+	/**
+	 * Keeps the log and where to go on after a crash, given a transaction together with what it does. Throws
+	 * JobClaimLost when another process took over.
+	 */
+	saveProgress(progress: Record<string, unknown>, tx?: Pick<Transaction, "stores">): Promise<void>;
 };
 
 /** What a job's end changes and announces; runs in the transaction that settles the job. */

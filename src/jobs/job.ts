@@ -9,7 +9,8 @@ export type RetryClassification = "transient" | "rate_limited" | "permanent";
 export type Job = {
 	id: JobId;
 	organizationId: OrganizationId;
-	projectId: ProjectId;
+	/** Null for the job of an organization as a whole. */
+	projectId: ProjectId | null;
 	previewDatabaseId: Id<"pvw"> | null;
 	clusterId: string | null;
 	type: string;
@@ -32,3 +33,9 @@ export type Job = {
 	createdAt: Date;
 	updatedAt: Date;
 };
+
+/** The project of a job whose type always has one. */
+export function projectIdOf({ id, type, projectId }: Job): ProjectId {
+	if (projectId === null) throw new Error(`Job ${id} (${type}) is of no project.`);
+	return projectId;
+}

@@ -71,8 +71,8 @@ function stepLog(
 		job,
 		signal,
 		say: (line) => lines.push(line),
-		saveProgress: async (progress) => {
-			const isHeld = await ctx.stores.jobs.saveProgress(job.id, claimId, { stdout: text(), progress });
+		saveProgress: async (progress, tx = ctx) => {
+			const isHeld = await tx.stores.jobs.saveProgress(job.id, claimId, { stdout: text(), progress });
 			if (!isHeld) throw new JobClaimLost();
 		},
 	};

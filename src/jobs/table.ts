@@ -9,7 +9,7 @@ export const jobs = pgTable(
 	{
 		id: id("job", "id").primaryKey(),
 		organizationId: id("org", "organization_id").notNull(),
-		projectId: id("prj", "project_id").notNull(),
+		projectId: id("prj", "project_id"),
 		previewDatabaseId: id("pvw", "preview_database_id"),
 		clusterId: text("cluster_id"),
 		type: text("type").notNull(),

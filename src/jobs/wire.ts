@@ -5,7 +5,7 @@ import type { Job } from "./job.ts";
 export const JobWire = Type.Object({
 	id: Type.String(),
 	organization_id: Type.String(),
-	project_id: Type.String(),
+	project_id: nullable(Type.String()),
 	preview_database_id: nullable(Type.String()),
 	cluster_id: nullable(Type.String()),
 	type: Type.String(),

@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { projectIdOf } from "../jobs/job.ts";
 import type { JobRun, JobType } from "../jobs/job-type.ts";
 import { canLogIn, ensureDatabase, ensureRole, grantPublicSchema, letLogIn } from "./cluster-database.ts";
 import { openCreatedCredentials } from "./credentials.ts";
@@ -13,7 +14,7 @@ import { useProjectDatabase } from "./use-project-database.ts";
  */
 export const createInstance: JobType = {
 	run: async (ctx, run) => {
-		const project = await ctx.stores.projects.find(run.job.projectId);
+		const project = await ctx.stores.projects.find(projectIdOf(run.job));
 		if (!project || project.state === "deleting") throw projectDeleting();
 		run.say(`validated project ${project.slug} (${project.id})`);
 		if (project.origin === "created") await makeDatabase(ctx, project, run);
@@ -27,7 +28,7 @@ export const createInstance: JobType = {
 	},
 	failed: async (tx, job, sentence) => {
 		const changes = { state: "failed", lastError: sentence } as const;
-		await tx.stores.projects.updateFrom(job.projectId, ["provisioning"], changes);
+		await tx.stores.projects.updateFrom(projectIdOf(job), ["provisioning"], changes);
 		return [];
 	},
 };

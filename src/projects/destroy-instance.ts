@@ -1,5 +1,6 @@
 import type { Transaction } from "../context.ts";
 import type { ProjectId } from "../core/ids.ts";
+import { projectIdOf } from "../jobs/job.ts";
 import type { JobType } from "../jobs/job-type.ts";
 import { lockOut } from "./cluster-database.ts";
 import { sealNothing } from "./credentials.ts";
@@ -18,7 +19,7 @@ type Hooks = {
 export function destroyInstance({ disconnectIntegrations }: Hooks): JobType {
 	return {
 		run: async (ctx, run) => {
-			const { projectId } = run.job;
+			const projectId = projectIdOf(run.job);
 			const project = await ctx.stores.projects.find(projectId);
 			if (project?.state !== "deleting") return undefined;
 			run.say(`validated project ${project.slug} (${project.id})`);
@@ -35,7 +36,7 @@ export function destroyInstance({ disconnectIntegrations }: Hooks): JobType {
 			};
 		},
 		failed: async (tx, job, sentence) => {
-			await tx.stores.projects.updateFrom(job.projectId, ["deleting"], { lastError: sentence });
+			await tx.stores.projects.updateFrom(projectIdOf(job), ["deleting"], { lastError: sentence });
 			return [];
 		},
 	};

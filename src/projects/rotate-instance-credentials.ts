@@ -1,5 +1,6 @@
 import type { Context, Transaction } from "../context.ts";
 import type { ProjectId } from "../core/ids.ts";
+import { projectIdOf } from "../jobs/job.ts";
 import type { JobRun, JobType } from "../jobs/job-type.ts";
 import { setPassword } from "./cluster-database.ts";
 import { newPassword, openCreatedCredentials, sealCreatedCredentials } from "./credentials.ts";
@@ -15,7 +16,7 @@ export type Repush = (tx: Transaction, projectId: ProjectId) => Promise<unknown>
 export function rotateCredentials({ repush }: { repush: Repush }): JobType {
 	return {
 		run: async (ctx, run) => {
-			const project = await ctx.stores.projects.find(run.job.projectId);
+			const project = await ctx.stores.projects.find(projectIdOf(run.job));
 			if (project?.state !== "ready" || project.origin !== "created") throw projectNotReady();
 			run.say(`validated project ${project.slug} (${project.id})`);
 			const password = await stagePassword(ctx, project);
