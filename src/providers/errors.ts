@@ -4,6 +4,9 @@ export type ProviderErrorReason =
 	| "forbidden"
 	| "not_found"
 	| "invalid_request"
+	| "invalid_grant"
+	| "invalid_client"
+	| "limit_reached"
 	| "rate_limited"
 	| "unavailable"
 	| "unexpected_answer";

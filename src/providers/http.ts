@@ -9,6 +9,8 @@ export type ProviderCall = {
 	headers?: Record<string, string>;
 	/** Sent as JSON. */
 	body?: unknown;
+	/** Sent form-encoded, in place of `body`. */
+	form?: Record<string, string>;
 	signal?: AbortSignal;
 	/** For everything from the name lookup to the last byte of the answer. */
 	deadlineMs?: number;
@@ -40,6 +42,8 @@ const defaultDeadlineMs = 10_000;
 const defaultResponseBytesMax = 8 * 1024 * 1024;
 const defaultRetryAfterSeconds = 10;
 const retryAfterSecondsMax = 24 * 60 * 60;
+/** Both platforms count by the minute or the hour: a later reset is a clock that goes wrong. */
+const resetSecondsMax = 60 * 60;
 
 /**
  * JSON over HTTP to one provider. `request` resolves for a 2xx only; everything else is a ProviderError whose
@@ -74,10 +78,10 @@ async function exchange(agent: Agent, options: ProviderHttpOptions, call: Provid
 			headers: {
 				accept: "application/json",
 				"user-agent": options.userAgent ?? "capydb-integrations/1.0",
-				...(call.body === undefined ? {} : { "content-type": "application/json" }),
+				...contentType(call),
 				...call.headers,
 			},
-			body: call.body === undefined ? null : JSON.stringify(call.body),
+			body: writeBody(call),
 			signal: call.signal === undefined ? deadline : AbortSignal.any([call.signal, deadline]),
 		});
 		const body = await readCapped(response.body, call.responseBytesMax ?? defaultResponseBytesMax);
@@ -94,6 +98,16 @@ function callUrl(origin: string, call: ProviderCall): URL {
 		if (value !== undefined) url.searchParams.append(name, String(value));
 	}
 	return url;
+}
+
+function contentType(call: ProviderCall): Record<string, string> {
+	if (call.form !== undefined) return { "content-type": "application/x-www-form-urlencoded" };
+	return call.body === undefined ? {} : { "content-type": "application/json" };
+}
+
+function writeBody(call: ProviderCall): string | null {
+	if (call.form !== undefined) return new URLSearchParams(call.form).toString();
+	return call.body === undefined ? null : JSON.stringify(call.body);
 }
 
 async function readCapped(body: AsyncIterable<Buffer>, bytesMax: number): Promise<Buffer | null> {
@@ -125,7 +139,7 @@ function refusal(options: ProviderHttpOptions, call: ProviderCall, answer: RawAn
 	const vendorCode = readVendorCode(options, call, answer.body);
 	const retryAfterSeconds =
 		reason === "rate_limited" || reason === "unavailable"
-			? readRetryAfter(answer.headers["retry-after"])
+			? (readRetryAfter(answer.headers["retry-after"]) ?? readReset(reason, answer.headers))
 			: undefined;
 	const waits = retryAfterSeconds ?? (reason === "rate_limited" ? defaultRetryAfterSeconds : undefined);
 	return new ProviderError(reason, refusalSentence(reason, provider, options.credential ?? "credential"), {
@@ -152,6 +166,9 @@ function refusalSentence(reason: ProviderErrorReason, provider: string, credenti
 		forbidden: `${provider} does not allow this ${credential} to do that.`,
 		not_found: `${provider} knows nothing under that name.`,
 		invalid_request: `${provider} refused the request.`,
+		invalid_grant: `${provider} did not take the authorization.`,
+		invalid_client: `${provider} does not know this server's OAuth client.`,
+		limit_reached: `${provider} has no room for another one.`,
 		rate_limited: `${provider} asked us to slow down.`,
 		unavailable: `${provider} is out of order just now.`,
 		unexpected_answer: `${provider} gave an answer that we do not understand.`,
@@ -167,20 +184,23 @@ function readVendorCode(
 	const code = options.readVendorCode?.(parseJson(body));
 	if (typeof code !== "string") return undefined;
 	const clean = code.replace(/[^A-Za-z0-9_.-]/g, "");
-	if (clean === "" || echoesCredential(clean, call.headers ?? {})) return undefined;
+	if (clean === "" || echoesCredential(clean, call)) return undefined;
 	return clean.slice(0, 100);
 }
 
 /** A vendor, or a proxy before it, may repeat what we sent; what looks like it is left out. */
-function echoesCredential(text: string, headers: Record<string, string>): boolean {
-	const parts = Object.entries(headers).flatMap(([name, value]) =>
+function echoesCredential(text: string, { headers = {}, form = {} }: ProviderCall): boolean {
+	const authorization = Object.entries(headers).flatMap(([name, value]) =>
 		name.toLowerCase() === "authorization" ? value.split(" ").slice(-1) : [],
 	);
-	return parts.some((part) => {
+	const secrets = Object.entries(form).flatMap(([name, value]) => (secretFields.has(name) ? [value] : []));
+	return [...authorization, ...secrets].some((part) => {
 		const credential = part.replace(/[^A-Za-z0-9_.-]/g, "");
 		return credential !== "" && (text.includes(credential) || credential.includes(text));
 	});
 }
+
+const secretFields = new Set(["client_secret", "code", "code_verifier", "refresh_token", "token"]);
 
 /** Seconds, or an HTTP date (RFC 9110 §10.2.3); undefined when it is neither. */
 function readRetryAfter(header: string | string[] | undefined): number | undefined {
@@ -190,6 +210,14 @@ function readRetryAfter(header: string | string[] | undefined): number | undefin
 		: (Date.parse(header) - Date.now()) / 1000;
 	if (Number.isNaN(seconds)) return undefined;
 	return Math.min(Math.max(Math.ceil(seconds), 1), retryAfterSecondsMax);
+}
+
+/** Where a 429 has no `Retry-After`: Unix seconds of the moment when calls are taken again, at Vercel and Netlify. */
+function readReset(reason: ProviderErrorReason, headers: RawAnswer["headers"]): number | undefined {
+	const reset = headers["x-ratelimit-reset"];
+	if (reason !== "rate_limited" || typeof reset !== "string" || !/^\d{10}$/.test(reset)) return undefined;
+	const seconds = Math.ceil(Number(reset) - Date.now() / 1000);
+	return Math.min(Math.max(seconds, 1), resetSecondsMax);
 }
 
 function readJson(options: ProviderHttpOptions, answer: RawAnswer): unknown {

@@ -1,3 +1,5 @@
+import { depthMax, storable, storableText } from "../storable.ts";
+
 /** Metadata that the customer fills: kept word for word, whatever its keys are called. */
 const customerFields = new Set(["public_metadata", "unsafe_metadata"]);
 
@@ -10,8 +12,6 @@ const forbiddenKey =
 
 /** The texts of mails and messages: one-time codes stand in them, and in the subject too. */
 const messageFields = new Set(["body", "body_plain", "message", "subject", "data"]);
-
-const depthMax = 100;
 
 export type RedactOptions = { includePrivateMetadata: boolean };
 
@@ -56,21 +56,4 @@ function redactValue(value: unknown, options: RedactOptions, depth: number): unk
 	if (Array.isArray(value)) return value.map((item) => redactValue(item, options, depth + 1));
 	if (typeof value === "object" && value !== null) return redactObject(value, options, depth);
 	return storable(value, depth);
-}
-
-function storable(value: unknown, depth: number): unknown {
-	if (typeof value === "string") return storableText(value);
-	if (typeof value !== "object" || value === null) return value;
-	if (depth > depthMax) return null;
-	if (Array.isArray(value)) return value.map((item) => storable(item, depth + 1));
-	const entries = Object.entries(value).map(([key, item]) => [storableText(key), storable(item, depth + 1)]);
-	return Object.fromEntries(entries);
-}
-
-/**
- * Postgres refuses NUL and half surrogates in text and jsonb, and an end user can write both into
- * `unsafe_metadata`: without this, one such user would stop a whole backfill.
- */
-function storableText(text: string): string {
-	return text.replaceAll("\u0000", "\ufffd").toWellFormed();
 }
