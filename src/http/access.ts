@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AppError, notFound } from "../core/errors.ts";
 import { type IdPrefix, isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
-import { hasScope, memberScopes, type Principal, type Scope } from "../core/principal.ts";
+import { hasScope, type Principal, type Scope } from "../core/principal.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 
 /** What a route asks of its caller. Every route of the API names it in its `config`. */
@@ -53,11 +53,7 @@ export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 	const failures = createRateLimiter({ perSecond: 5, burst: 300 });
 	app.decorateRequest("principal");
 	app.addHook("onRoute", (route) => {
-		const access = route.config?.access;
-		if (!access) throw new Error(`Route ${route.url} names no access.`);
-		const { description } = route.schema ?? {};
-		const rule = describeAccess(access);
-		route.schema = { ...route.schema, description: description ? `${description}\n\n${rule}` : rule };
+		if (!route.config?.access) throw new Error(`Route ${route.url} names no access.`);
 	});
 	app.addHook("onRequest", async (request, reply) => {
 		request.principal = await authenticate(request, reply, options, failures.take);
@@ -74,17 +70,6 @@ export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 			throw error;
 		}
 	});
-}
-
-/** Who may call a route, for the reader of the OpenAPI document. */
-function describeAccess({ scope, reach, adminOnly, organizationAdminOnly }: Access): string {
-	if (adminOnly) return "Only with the operator's admin token.";
-	const key = scope === null ? "Any API key" : `API keys with the scope \`${scope}\``;
-	const limit = reach === "organization" ? ", not limited to one project" : "";
-	const isForMembers =
-		!organizationAdminOnly && (scope === null || (memberScopes as readonly Scope[]).includes(scope));
-	const people = isForMembers ? "members and admins" : "admins";
-	return `${key}${limit}; signed in, ${people} of the organization.`;
 }
 
 async function authenticate(

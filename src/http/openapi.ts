@@ -1,6 +1,7 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { FastifyInstance, FastifySchema } from "fastify";
+import { memberScopes } from "../core/principal.ts";
 import type { Access } from "./access.ts";
 
 const description = `Connects CapyDB projects to deployment platforms and auth providers, and delivers signed webhooks.
@@ -44,8 +45,10 @@ function describeAccess(access: Access | undefined): Schema {
 	const reach = access.reach === "organization" ? " Closed to keys of one project." : "";
 	if (access.adminOnly) return { description: "Needs the operator's admin token." };
 	if (access.scope === null) return { description: `Open to every known caller.${reach}` };
+	const isForMembers = memberScopes.includes(access.scope) && !access.organizationAdminOnly;
+	const people = isForMembers ? "members and admins" : "admins only";
 	return {
-		description: `Needs the scope \`${access.scope}\`.${reach}`,
+		description: `Needs the scope \`${access.scope}\`. Of people signed in: ${people}.${reach}`,
 		security: [{ bearer: [access.scope] }, { apiKey: [access.scope] }],
 	};
 }
