@@ -33,7 +33,7 @@ async function run(): Promise<void> {
 			const signal = await signalled;
 			log.info({ signal }, "stopping");
 		} finally {
-			await server?.stop();
+			await server?.stop().catch((error: unknown) => log.error({ err: error }, "stopping went wrong"));
 			await postgres.stop();
 		}
 		log.info({}, "stopped");

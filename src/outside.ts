@@ -4,7 +4,7 @@ import type { Log } from "./core/log.ts";
 import { createAddressGuard, type Resolver } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
-import { type DatabasePool, openDatabase } from "./platform/db.ts";
+import { type DatabasePool, openDatabase, readServerMajor } from "./platform/db.ts";
 import { createProjectDatabases } from "./platform/project-db.ts";
 import { createQueue } from "./platform/queue.ts";
 import { createSender } from "./platform/sender.ts";
@@ -29,6 +29,23 @@ export type Outside = Awaited<ReturnType<typeof openOutside>>;
 
 /** A reason not to start that the operator can mend. */
 export class StartRefused extends Error {}
+
+const postgresMajorMin = 15;
+
+/** Throws StartRefused unless the control database can be reached and is recent enough. */
+export async function requireDatabase(databaseUrl: string): Promise<void> {
+	let major: number;
+	try {
+		major = await readServerMajor(databaseUrl);
+	} catch (cause) {
+		const reason = cause instanceof Error ? cause.message || cause.name : String(cause);
+		throw new StartRefused(`The database that DATABASE_URL names cannot be used: ${reason}.`, { cause });
+	}
+	if (major >= postgresMajorMin) return;
+	throw new StartRefused(
+		`DATABASE_URL names a Postgres ${major}: the server needs ${postgresMajorMin} or later.`,
+	);
+}
 
 /** Opens everything that reaches out of the process. Throws StartRefused when the database needs keys not given. */
 export async function openOutside(ground: Ground) {

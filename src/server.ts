@@ -1,11 +1,20 @@
 import { type Api, buildApp } from "./app.ts";
+import type { Config } from "./config.ts";
 import { type Context, createContext } from "./context.ts";
 import type { Log } from "./core/log.ts";
 import { createEngine, type Engine } from "./deliveries/engine/engine.ts";
 import type { ReadinessCheck } from "./http/health.ts";
 import { sweepInbound } from "./inbound/sweep-inbound.ts";
-import { closeOutside, type Ground, type Outside, openOutside } from "./outside.ts";
+import {
+	closeOutside,
+	type Ground,
+	type Outside,
+	openOutside,
+	requireDatabase,
+	StartRefused,
+} from "./outside.ts";
 import { migrateDatabase } from "./platform/migrate.ts";
+import { ProjectDatabaseError } from "./platform/project-db-errors.ts";
 import { refreshAddresses } from "./projects/refresh-addresses.ts";
 import { secureCluster } from "./projects/secure-cluster.ts";
 import { buildWorkers } from "./workers.ts";
@@ -22,6 +31,7 @@ const sweepMs = 5_000;
  */
 export async function startServer(ground: Ground): Promise<RunningServer> {
 	const { config, log } = ground;
+	await requireDatabase(ground.databaseUrl);
 	await migrateDatabase(ground.databaseUrl);
 	const outside = await openOutside(ground);
 	const { queue, clock, runsTasks } = outside;
@@ -35,16 +45,34 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 		publicUrl: () => url,
 		wakeDeliveries: engine.wake,
 	});
-	await secureCluster(ctx, ground.databaseUrl);
-	await refreshAddresses(ctx);
 	const app = await buildApp(ctx, readinessChecks(outside, engine));
-	const timers = [repeat(clockSyncMs, clock.sync, log)];
-	if (runsTasks) timers.push(repeat(sweepMs, () => sweepInbound(ctx), log));
-	await queue.start(buildWorkers(ctx, engine));
-	engine.start();
-	const listening = withLocalHost(await app.listen({ port: config.port, host: config.host }));
-	url ||= listening;
-	return { ctx, url: listening, stop: once(() => stopAll(app, engine, outside, timers)) };
+	const timers: NodeJS.Timeout[] = [];
+	const stop = once(() => stopAll(app, engine, outside, timers));
+	try {
+		await closeCluster(ctx, ground.databaseUrl);
+		await refreshAddresses(ctx);
+		timers.push(repeat(clockSyncMs, clock.sync, log));
+		if (runsTasks) timers.push(repeat(sweepMs, () => sweepInbound(ctx), log));
+		await queue.start(buildWorkers(ctx, engine));
+		engine.start();
+		const listening = await listen(app, config);
+		url ||= listening;
+		return { ctx, url: listening, stop };
+	} catch (error) {
+		await stop();
+		throw error;
+	}
+}
+
+async function closeCluster(ctx: Context, databaseUrl: string): Promise<void> {
+	try {
+		await secureCluster(ctx, databaseUrl);
+	} catch (error) {
+		if (!(error instanceof ProjectDatabaseError)) throw error;
+		throw new StartRefused(`${error.message} It is the one that PROJECT_CLUSTER_URL names.`, {
+			cause: error,
+		});
+	}
 }
 
 function readinessChecks({ database, queue }: Outside, engine: Engine): Record<string, ReadinessCheck> {
@@ -56,6 +84,23 @@ function readinessChecks({ database, queue }: Outside, engine: Engine): Record<s
 		queue: async () => (queue.isAlive() ? null : "stopped"),
 		deliveries: async () => (engine.isAlive() ? null : "stopped"),
 	};
+}
+
+async function listen(app: Api, { port, host }: Pick<Config, "port" | "host">): Promise<string> {
+	try {
+		return withLocalHost(await app.listen({ port, host }));
+	} catch (cause) {
+		const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+		const sentence =
+			code === "EADDRINUSE"
+				? `Port ${port} of ${host} is taken by another program: stop that program, or set PORT to another port.`
+				: `The server cannot listen on port ${port} of ${host} (${code}): set HOST and PORT to what it may use.`;
+		throw new StartRefused(sentence, { cause });
+	}
+}
+
+function withLocalHost(address: string): string {
+	return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
 }
 
 /** Accepts nothing more, claims nothing more, lets what is in flight finish, then closes the outside. */
@@ -70,10 +115,6 @@ function repeat(everyMs: number, work: () => Promise<unknown>, log: Log): NodeJS
 	return setInterval(() => {
 		work().catch((error: unknown) => log.warn({ err: error }, "a repeated task failed"));
 	}, everyMs);
-}
-
-function withLocalHost(address: string): string {
-	return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {

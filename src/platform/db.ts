@@ -91,6 +91,14 @@ export async function ensureDatabase(clusterUrl: string, name: string): Promise<
 	});
 }
 
+/** The major version of a Postgres, as in 15 or 18. Throws what the network or Postgres says within 10 s. */
+export function readServerMajor(url: string): Promise<number> {
+	return onConnection({ connectionString: url, connectionTimeoutMillis: 10_000 }, async (client) => {
+		const { rows } = await client.query("select current_setting('server_version_num')::int / 10000 as major");
+		return rows[0].major;
+	});
+}
+
 /** Runs `work` on a connection of its own, which ends with it. */
 export async function onConnection<Result>(
 	config: pg.ClientConfig,

@@ -1,10 +1,11 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
 import type { Body } from "../demo/client.ts";
 import { connectClerk, countUsers, endOfJob } from "../demo/connect-steps.ts";
 import { createClosers, openStory } from "../demo/story.ts";
+import { startReceiver } from "../support/receiver.ts";
 import { until } from "../support/until.ts";
 import { isPostgresUp, runRefusedServer, startServerProcess } from "./server-process.ts";
 
@@ -109,6 +110,39 @@ describe("the server's process", () => {
 		const named = lines.slice(1).map((line) => line.split(" ")[0]);
 		expect(named.sort()).toEqual(["ENCRYPTION_KEYS", "PORT", "PUBLIC_URL", "ROLE", "WEBHOOK_RETRY_SCHEDULE"]);
 	});
+
+	it("says what is in the way of its start, ends with code 1, and takes its Postgres with it", async () => {
+		const folder = await dataFolder();
+		const taken = await startReceiver();
+		onTestFinished(taken.close);
+		const { code, output } = await runRefusedServer(folder, { PORT: String(taken.port) });
+		expect(code).toBe(1);
+		expect(output).toMatch(
+			`The server cannot start.\nPort ${taken.port} of 127.0.0.1 is taken by another program: stop that program, or set PORT`,
+		);
+		expect(output).not.toContain("57P01");
+		expect(await isPostgresUp(folder)).toBe(false);
+	}, 90_000);
+
+	it("says why DATABASE_URL or PROJECT_CLUSTER_URL cannot be used, without the password", async () => {
+		const folder = await dataFolder();
+		const wrong = new URL(inject("clusterUrl"));
+		wrong.password = "not-the-password";
+		const refused = await runRefusedServer(folder, { DATABASE_URL: wrong.href });
+		expect(refused).toEqual({
+			code: 1,
+			output: expect.stringMatching(
+				/^The server cannot start\.\nThe database that DATABASE_URL names cannot be used: password authentication failed/,
+			),
+		});
+		expect(refused.output).not.toContain("not-the-password");
+		const cluster = await runRefusedServer(folder, { PROJECT_CLUSTER_URL: wrong.href });
+		expect(cluster).toEqual({
+			code: 1,
+			output: expect.stringMatching(/The server cannot start\.\n.* PROJECT_CLUSTER_URL names\.\n$/),
+		});
+		expect(cluster.output).not.toContain("not-the-password");
+	}, 90_000);
 
 	it("refuses to start without an encryption key that the database's secrets need, and names it", async () => {
 		const folder = await dataFolder();
