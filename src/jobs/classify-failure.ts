@@ -2,6 +2,7 @@ import { AppError } from "../core/errors.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import { ProviderError } from "../providers/errors.ts";
 import type { RetryClassification } from "./job.ts";
+import { scrub } from "./step-log.ts";
 
 export type Failure = {
 	classification: RetryClassification;
@@ -44,5 +45,5 @@ function failure(
 	sentence: string,
 	waitSeconds: number | null = null,
 ): Failure {
-	return { classification, sentence, exitCode: 1, waitSeconds };
+	return { classification, sentence: scrub(sentence), exitCode: 1, waitSeconds };
 }

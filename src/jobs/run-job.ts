@@ -9,6 +9,7 @@ import { JobClaimLost } from "./errors.ts";
 import type { Job } from "./job.ts";
 import { jobEvent } from "./job-event.ts";
 import type { JobRun, JobType, Settlement } from "./job-type.ts";
+import { scrub } from "./step-log.ts";
 import type { JobOutcome } from "./store.ts";
 
 /** Waits before the second to fifth attempt of a job that failed in passing, in seconds. */
@@ -70,7 +71,7 @@ function stepLog(
 	const run: JobRun = {
 		job,
 		signal,
-		say: (line) => lines.push(line),
+		say: (line) => lines.push(scrub(line)),
 		saveProgress: async (progress, tx = ctx) => {
 			const isHeld = await tx.stores.jobs.saveProgress(job.id, claimId, { stdout: text(), progress });
 			if (!isHeld) throw new JobClaimLost();

@@ -2,6 +2,7 @@ import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { JobId, ProjectId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 import type { Job, JobState, RetryClassification } from "./job.ts";
+import { keepTail } from "./step-log.ts";
 import { jobs } from "./table.ts";
 
 export type NewJob = Pick<
@@ -24,8 +25,6 @@ export type JobOutcome =
 			exitCode: number;
 			retryClassification: RetryClassification;
 	  };
-
-const logBytesMax = 16 * 1024;
 
 export function jobStore({ orm }: Database) {
 	/** The row, only while the claim holds it. */
@@ -145,12 +144,4 @@ export function jobStore({ orm }: Database) {
 			return row ?? null;
 		},
 	};
-}
-
-/** The last 16 KiB, begun at a line. */
-function keepTail(text: string): string {
-	const bytes = Buffer.from(text);
-	if (bytes.length <= logBytesMax) return text;
-	const tail = bytes.subarray(bytes.length - logBytesMax + 4).toString("utf8");
-	return `…\n${tail.slice(tail.indexOf("\n") + 1)}`;
 }
