@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { toUuid } from "../../src/core/ids.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
-import { until } from "../support/until.ts";
 import {
 	type AddedEndpoint,
 	addEndpoint,
@@ -82,48 +80,6 @@ describe("a changed endpoint", () => {
 });
 
 describe("deleting an endpoint", () => {
-	it("drops its pending deliveries, sends no more, and disturbs nobody", async () => {
-		receiver.respondWith({ status: 200, delayMs: 300 });
-		const events = Array.from({ length: 400 }, (_, at) => ({ type: "a", data: at }));
-		await publish(server, owner, { events });
-		await receiver.waitFor(1);
-		const { status } = await server.call("DELETE", endpoint.path, { key: owner.key });
-		expect(status).toBe(200);
-		const waiting = () =>
-			server.sql("select id from deliveries where endpoint_id = $1 and state = 'pending'", [
-				toUuid(endpoint.id),
-			]);
-		expect(await waiting()).toEqual([]);
-		const other = await addEndpoint(server, owner, { url: receiver.url });
-		await publish(server, owner, { type: "after", data: 1 });
-		await newestDelivery(server, owner, other, ({ state }) => state === "delivered");
-		const sent = receiver.requests.filter(({ headers }) => headers["x-capydb-event"] === "a").length;
-		expect(sent).toBeLessThan(100);
-		await publish(server, owner, { type: "later", data: 1 });
-		await newestDelivery(
-			server,
-			owner,
-			other,
-			({ event_type: type, state }) => type === "later" && state === "delivered",
-		);
-		expect(receiver.requests.filter(({ headers }) => headers["x-capydb-event"] === "a")).toHaveLength(sent);
-		expect(await waiting()).toEqual([]);
-	});
-
-	it("while events are published leaves no delivery behind for ever, and no publisher sees an error", async () => {
-		const publishing = Array.from({ length: 40 }, (_, at) => publish(server, owner, { type: "a", data: at }));
-		await server.call("DELETE", endpoint.path, { key: owner.key });
-		await Promise.all(publishing);
-		await server.ctx.stores.deliveries.dropOrphans();
-		await until(async () => {
-			const rows = await server.sql(
-				"select id from deliveries where endpoint_id = $1 and state = 'pending'",
-				[toUuid(endpoint.id)],
-			);
-			return rows.length === 0;
-		});
-	});
-
 	it("leaves its events readable", async () => {
 		const { event } = await publish(server, owner, { type: "a", data: 1 });
 		await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
