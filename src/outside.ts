@@ -61,11 +61,16 @@ export async function openOutside(ground: Ground) {
 	return {
 		database,
 		/** The delivery engine's own connections: a busy API never keeps it from writing what was sent. */
-		enginePool: openPool(ground, "engine", { connectionsMax: 4, statementTimeoutMs: 15_000 }),
+		enginePool: openPool(ground, "engine", {
+			connectionsMax: 4,
+			statementTimeoutMs: 15_000,
+			plansByKey: true,
+		}),
 		claimPool: openPool(ground, "claims", {
 			connectionsMax: 2,
 			statementTimeoutMs: 15_000,
 			synchronousCommit: "off",
+			plansByKey: true,
 		}),
 		clock,
 		queue: createQueue<TaskData>({ url: ground.databaseUrl, log, connectionsMax: 6, runsTasks }),
@@ -98,7 +103,10 @@ export async function closeOutside(outside: Outside): Promise<void> {
 function openPool(
 	ground: Ground,
 	name: string,
-	options: { connectionsMax: number; statementTimeoutMs: number; synchronousCommit?: "off" },
+	options: Pick<
+		Parameters<typeof openDatabase>[0],
+		"connectionsMax" | "statementTimeoutMs" | "synchronousCommit" | "plansByKey"
+	>,
 ): DatabasePool {
 	return openDatabase({
 		...options,

@@ -25,7 +25,17 @@ type PoolOptions = {
 	statementTimeoutMs: number;
 	/** Off only where losing the last milliseconds at a crash of Postgres costs no more than a repeat. */
 	synchronousCommit?: "on" | "off";
+	/**
+	 * For statements that touch few rows of large tables by their keys: one plan for every call, always by index.
+	 * Left to itself Postgres hashes whole partitions as long as its statistics call them small.
+	 */
+	plansByKey?: boolean;
 };
+
+const byKey = [
+	"-c plan_cache_mode=force_generic_plan",
+	...["seqscan", "bitmapscan", "hashjoin", "mergejoin", "material"].map((way) => `-c enable_${way}=off`),
+];
 
 /** Opens a pool on the control database. Connections are made when first used. */
 export function openDatabase(options: PoolOptions): DatabasePool {
@@ -41,6 +51,7 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 			"-c idle_in_transaction_session_timeout=30000",
 			`-c synchronous_commit=${options.synchronousCommit ?? "on"}`,
 			"-c timezone=UTC",
+			...(options.plansByKey ? byKey : []),
 		].join(" "),
 	});
 	// An idle connection that breaks is replaced by the pool; without a listener it would end the process.
