@@ -82,6 +82,15 @@ CREATE TABLE "delivery_attempts" (
 	CONSTRAINT "delivery_attempts_organization_id_id_pk" PRIMARY KEY("organization_id","id")
 ) PARTITION BY RANGE ("id");
 --> statement-breakpoint
+CREATE TABLE "delivery_exhaustions" (
+	"endpoint_id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"count" integer NOT NULL,
+	"first_delivery_id" uuid NOT NULL,
+	"last_delivery_id" uuid NOT NULL,
+	"told_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "delivery_lanes" (
 	"endpoint_id" uuid PRIMARY KEY NOT NULL,
 	"organization_id" uuid NOT NULL,
@@ -266,6 +275,7 @@ CREATE TABLE "webhook_endpoints" (
 );
 --> statement-breakpoint
 ALTER TABLE "deliveries_by_hand" ADD CONSTRAINT "deliveries_by_hand_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "delivery_exhaustions" ADD CONSTRAINT "delivery_exhaustions_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "delivery_lanes" ADD CONSTRAINT "delivery_lanes_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "endpoint_health" ADD CONSTRAINT "endpoint_health_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "endpoint_secrets" ADD CONSTRAINT "endpoint_secrets_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -278,6 +288,7 @@ CREATE INDEX "deliveries_endpoint_state_idx" ON "deliveries" USING btree ("endpo
 CREATE INDEX "deliveries_endpoint_type_idx" ON "deliveries" USING btree ("endpoint_id","event_type","id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "deliveries_event_idx" ON "deliveries" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "delivery_attempts_delivery_idx" ON "delivery_attempts" USING btree ("delivery_id","number");--> statement-breakpoint
+CREATE INDEX "delivery_exhaustions_waiting_idx" ON "delivery_exhaustions" USING btree ("told_at") WHERE count > 0;--> statement-breakpoint
 CREATE INDEX "delivery_lanes_due_idx" ON "delivery_lanes" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
 CREATE INDEX "event_idempotency_keys_expiry_idx" ON "event_idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "events_type_idx" ON "events" USING btree ("organization_id","type","id" DESC NULLS LAST);--> statement-breakpoint

@@ -1,4 +1,4 @@
-import type { Context, Transaction } from "../context.ts";
+import type { Context } from "../context.ts";
 import { newId, type OrganizationId, type ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 
@@ -14,7 +14,7 @@ type AuditInput = {
 
 /** Writes down who did what, in the transaction that does it. */
 export async function recordAudit(
-	on: Pick<Context | Transaction, "stores">,
+	on: { stores: Pick<Context["stores"], "audit"> },
 	input: AuditInput,
 ): Promise<void> {
 	await on.stores.audit.insert({

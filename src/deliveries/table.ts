@@ -75,6 +75,22 @@ export const deliveryLanes = pgTable(
 	(table) => [index("delivery_lanes_due_idx").on(table.dueAt).where(sql`due_at is not null`)],
 );
 
+/** One row an endpoint that has lost deliveries: how many since `delivery.exhausted` told of it, which first and last. */
+export const deliveryExhaustions = pgTable(
+	"delivery_exhaustions",
+	{
+		endpointId: id("whe", "endpoint_id")
+			.primaryKey()
+			.references(() => webhookEndpoints.id, { onDelete: "cascade" }),
+		organizationId: id("org", "organization_id").notNull(),
+		count: integer("count").notNull(),
+		firstDeliveryId: id("whd", "first_delivery_id").notNull(),
+		lastDeliveryId: id("whd", "last_delivery_id").notNull(),
+		toldAt: moment("told_at"),
+	},
+	(table) => [index("delivery_exhaustions_waiting_idx").on(table.toldAt).where(sql`count > 0`)],
+);
+
 /** One row an endpoint: when a person last asked for deliveries, the times of the last minute. */
 export const deliveriesByHand = pgTable("deliveries_by_hand", {
 	endpointId: id("whe", "endpoint_id")

@@ -1,4 +1,5 @@
-import type { Context, Transaction } from "../context.ts";
+import type { Config } from "../config.ts";
+import type { Context } from "../context.ts";
 import { nextWaitMs } from "../deliveries/engine/retry-schedule.ts";
 import type { NewEvent } from "./event.ts";
 import type { Published } from "./publish-store.ts";
@@ -8,7 +9,10 @@ import type { Published } from "./publish-store.ts";
  * engine is woken after that; given the context, they are written at once.
  */
 export async function publishEvents(
-	on: Pick<Context | Transaction, "stores" | "wakeDeliveries" | "clock" | "config">,
+	on: Pick<Context, "wakeDeliveries" | "clock"> & {
+		stores: Pick<Context["stores"], "publish">;
+		config: Pick<Config, "webhook">;
+	},
 	events: readonly NewEvent[],
 ): Promise<Published["events"]> {
 	const schedule = on.config.webhook.retryScheduleSeconds;

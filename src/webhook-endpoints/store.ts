@@ -81,6 +81,11 @@ export function endpointStore({ orm }: Database) {
 			return row ?? null;
 		},
 
+		/** Begins the count of days anew after which a failing endpoint is disabled. */
+		async forgiveFailures(id: EndpointId): Promise<void> {
+			await orm.update(endpointHealth).set({ failingSince: null }).where(eq(endpointHealth.endpointId, id));
+		},
+
 		/** False when it was not there. */
 		async delete(id: EndpointId): Promise<boolean> {
 			const rows = await orm

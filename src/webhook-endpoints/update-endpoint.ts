@@ -19,6 +19,8 @@ export async function updateEndpoint(
 	const checked = await checkEndpointInput(ctx, organizationId, changes, current);
 	const { secretHeaders, projectId: _projectId, ...plain } = changes;
 	return ctx.transaction(async (tx) => {
+		// Before the endpoint's own row: settling takes its locks in the same order.
+		if (changes.isActive && !current.isActive) await tx.stores.endpoints.forgiveFailures(endpointId);
 		const endpoint = await tx.stores.endpoints.update(endpointId, {
 			...plain,
 			...checked,

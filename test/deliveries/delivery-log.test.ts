@@ -94,6 +94,8 @@ describe("the list of deliveries", () => {
 			);
 			await receiver.waitFor(times.length);
 			await newestDelivery(server, owner, endpoint, ({ state }) => state !== "pending");
+			// A 410 made it inactive.
+			await server.call("PATCH", endpoint.path, { key: owner.key, body: { is_active: true } });
 		}
 		const [d4, d3, d2, d1] = await listDeliveries(server, owner, endpoint);
 		const shows = async (query: string, wanted: Body[]) => {

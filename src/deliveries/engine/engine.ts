@@ -1,14 +1,18 @@
+import { auditStore } from "../../audit/store.ts";
 import type { Config } from "../../config.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { EndpointId } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
-import type { DatabasePool } from "../../platform/db.ts";
+import { publishStore } from "../../events/publish-store.ts";
+import type { Database, DatabasePool } from "../../platform/db.ts";
 import type { Tasks } from "../../platform/queue.ts";
 import type { Sender } from "../../platform/sender.ts";
 import type { Vault } from "../../platform/vault.ts";
 import { claimStore } from "./claim-store.ts";
 import { createDispatcher } from "./dispatcher.ts";
+import { failureStore } from "./failure-store.ts";
 import { laneStore } from "./lane-store.ts";
+import { type EngineStores, type SettleContext, settleResults, tellExhaustions } from "./settle-results.ts";
 import { settleStore } from "./settle-store.ts";
 import { createSettler } from "./settler.ts";
 import { createWaker } from "./waker.ts";
@@ -43,7 +47,18 @@ const sweepMs = 5_000;
 /** Puts the parts of the delivery engine together. */
 export function createEngine(options: EngineOptions): Engine {
 	const { config, log, clock, vault, sender, enginePool, claimPool, runs, queue } = options;
-	const settler = createSettler({ store: settleStore(enginePool), log, onSettled: () => dispatcher.poke() });
+	const settling: SettleContext = {
+		stores: createEngineStores(enginePool),
+		transaction: (work) => enginePool.transaction((within) => work(createEngineStores(within))),
+		wake: (endpointIds) => waker.wake(endpointIds),
+		clock,
+		config,
+	};
+	const settler = createSettler({
+		write: (results) => settleResults(settling, results),
+		log,
+		onSettled: () => dispatcher.poke(),
+	});
 	const dispatcher = createDispatcher({
 		sender,
 		vault: openedOnce(vault),
@@ -68,8 +83,9 @@ export function createEngine(options: EngineOptions): Engine {
 			const found = await lanes.sweep();
 			if (found > 0) log.info({ lanes: found }, "the sweep found lanes whose wake was lost");
 			if (found > 0) dispatcher.poke();
+			await tellExhaustions(settling);
 		} catch (error) {
-			log.warn({ err: error }, "the sweep for lost wakes failed");
+			log.warn({ err: error }, "the engine's sweep failed");
 		}
 	};
 	return {
@@ -84,8 +100,18 @@ export function createEngine(options: EngineOptions): Engine {
 			clearInterval(sweeping);
 			await waker.flush();
 			await dispatcher.stop(timeoutMs);
+			await waker.flush();
 		},
 		isAlive: () => !runs || dispatcher.isAlive(),
+	};
+}
+
+function createEngineStores(database: Database): EngineStores {
+	return {
+		settle: settleStore(database),
+		failures: failureStore(database),
+		publish: publishStore(database),
+		audit: auditStore(database),
 	};
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
 import { sqlState } from "../../platform/db-errors.ts";
-import type { AttemptResult, settleStore } from "./settle-store.ts";
+import type { AttemptResult } from "./settle-store.ts";
 
 export type Settler = {
 	/** Takes a result over; it is written within milliseconds, together with others. */
@@ -18,12 +18,15 @@ const writersMax = 2;
 // Beyond its lease a result can change nothing any more.
 const triesMax = 5;
 
-/** Gathers results for 5 ms or 200 of them, and writes each gathering in one statement. */
-export function createSettler(options: {
-	store: ReturnType<typeof settleStore>;
+type SettlerOptions = {
+	/** Writes results, all or none. */
+	write(results: readonly AttemptResult[]): Promise<void>;
 	log: Log;
 	onSettled(): void;
-}): Settler {
+};
+
+/** Gathers results for 5 ms or 200 of them, and writes each gathering at once. */
+export function createSettler(options: SettlerOptions): Settler {
 	let gathered: AttemptResult[] = [];
 	let timer: NodeJS.Timeout | undefined;
 	const writing = new Set<Promise<void>>();
@@ -61,12 +64,12 @@ export function createSettler(options: {
 
 /** Writes a batch; one that the database refuses is split until the row that spoils it stands alone. */
 async function settleBatch(
-	options: { store: ReturnType<typeof settleStore>; log: Log },
+	options: Pick<SettlerOptions, "write" | "log">,
 	batch: AttemptResult[],
 	tried = 0,
 ): Promise<void> {
 	try {
-		await options.store.settle(batch);
+		await options.write(batch);
 	} catch (error) {
 		const isRowsFault = /^(22|23)/.test(sqlState(error) ?? "");
 		if (isRowsFault && batch.length > 1) {
