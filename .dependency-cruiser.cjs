@@ -10,7 +10,7 @@ const calls = {
 	"api-keys": ["audit"],
 	audit: [],
 	deliveries: ["audit", "events", "jobs", "webhook-endpoints"],
-	events: ["deliveries"],
+	events: ["audit", "deliveries"],
 	inbound: ["audit", "events", "integrations", "projects", "user-sync"],
 	integrations: ["audit", "events", "jobs", "projects", "user-sync"],
 	jobs: ["audit", "events"],

@@ -30,6 +30,7 @@ const variables = {
 	PROJECT_POOLED_PORT: optional(integer(1, 65_535)),
 	PROJECT_DB_ALLOW_PRIVATE_NETWORKS: { read: cidrs, fallback: [] as string[] },
 	WEBHOOK_ALLOW_PRIVATE_NETWORKS: { read: cidrsOrTrue, fallback: [] as string[] | "any" },
+	RETENTION_DAYS: { read: integer(1, 3_650), fallback: 90 },
 	RATE_LIMIT_PER_SECOND: { read: integer(1, 1_000_000), fallback: 500 },
 	CLERK_API_URL: { read: origin, fallback: "https://api.clerk.com" },
 	CLERK_SECRET_KEY: optional((text: string) => text),
@@ -113,6 +114,7 @@ function shape(values: Values) {
 		},
 		projectDbAllowedNetworks: values.PROJECT_DB_ALLOW_PRIVATE_NETWORKS,
 		webhookAllowedNetworks: values.WEBHOOK_ALLOW_PRIVATE_NETWORKS,
+		retentionDays: values.RETENTION_DAYS,
 		rateLimitPerSecond: values.RATE_LIMIT_PER_SECOND,
 		clerkApiUrl: values.CLERK_API_URL,
 		/** Sessions of people signed in to the dashboard. */

@@ -93,6 +93,31 @@ export function deliveryStore({ orm }: Database) {
 				.orderBy(asc(deliveryAttempts.number), asc(deliveryAttempts.id));
 		},
 
+		/**
+		 * Ends what waits to send an event whose payload is erased. A request that is in flight ends by itself: as
+		 * delivered, or as expired at its next attempt.
+		 */
+		async expirePending(eventId: EventId): Promise<void> {
+			await orm
+				.update(deliveries)
+				.set({
+					state: "failed",
+					nextAttemptAt: null,
+					claimId: null,
+					leaseUntil: null,
+					errorCode: "expired",
+					lastError: "The event's payload was erased before it was delivered.",
+					updatedAt: sql`clock_now()`,
+				})
+				.where(
+					and(
+						eq(deliveries.eventId, eventId),
+						eq(deliveries.state, "pending"),
+						sql`(lease_until is null or lease_until <= clock_now())`,
+					),
+				);
+		},
+
 		/** Removes what waits for an endpoint that goes away. Returns how many there were. */
 		async dropPending(endpointId: EndpointId): Promise<number> {
 			const result = await orm

@@ -2,8 +2,10 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { Api } from "../app.ts";
 import type { Context } from "../context.ts";
 import type { EventId, OrganizationId } from "../core/ids.ts";
+import { actorOf } from "../core/principal.ts";
 import { toDeliverySummaryWire } from "../deliveries/wire.ts";
 import { answers, cutPage, readPage, sendJson } from "../http/wire.ts";
+import { erasePayload } from "./erase-payload.ts";
 import { getEvent } from "./get-event.ts";
 import { elementSources, memberSource } from "./json-source.ts";
 import { listEvents } from "./list-events.ts";
@@ -30,6 +32,8 @@ const eventParams = Type.Object({
 const read = { access: { scope: "organizations:read", reach: "organization" } } as const;
 
 export function eventRoutes(app: Api, ctx: Context): void {
+	eraseRoute(app, ctx);
+
 	app.post(path, {
 		config: { access: { scope: "organizations:write", reach: "organization" }, keepText: true },
 		bodyLimit: batchBytesMax,
@@ -85,6 +89,24 @@ export function eventRoutes(app: Api, ctx: Context): void {
 			const { event, deliveries } = await getEvent(ctx, { organizationId, eventId });
 			const list = JSON.stringify(deliveries.map(toDeliverySummaryWire));
 			return sendJson(reply, `{"event":${toEventJson(event)},"deliveries":${list}}`);
+		},
+	});
+}
+
+function eraseRoute(app: Api, ctx: Context): void {
+	app.delete(`${path}/:eventID/payload`, {
+		config: { access: { scope: "organizations:write", reach: "organization" } },
+		schema: {
+			tags,
+			operationId: "eraseEventPayload",
+			description: "Erases what the event said. Deliveries of it that wait end as failed.",
+			params: eventParams,
+			response: answers({ 200: Type.Object({ erased: Type.Literal(true) }) }),
+		},
+		handler: async (request) => {
+			const { orgID: organizationId, eventID: eventId } = request.params;
+			await erasePayload(ctx, { organizationId, eventId, actor: actorOf(request.principal) });
+			return { erased: true as const };
 		},
 	});
 }

@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import { and, desc, eq, inArray, isNotNull, lt } from "drizzle-orm";
 import type { EventId, OrganizationId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 import type { WebhookEvent } from "./event.ts";
@@ -24,6 +24,16 @@ export function eventStore({ orm }: Database) {
 				.select()
 				.from(events)
 				.where(and(eq(events.organizationId, organizationId), inArray(events.id, ids)));
+		},
+
+		/** Erases the envelope; the event itself stays. False when there was none. */
+		async erasePayload(organizationId: OrganizationId, id: EventId): Promise<boolean> {
+			const rows = await orm
+				.update(events)
+				.set({ payload: null })
+				.where(and(eq(events.organizationId, organizationId), eq(events.id, id), isNotNull(events.payload)))
+				.returning({ id: events.id });
+			return rows.length > 0;
 		},
 
 		/** Newest first; one row more than `limit`, to show whether there are more. */

@@ -23,6 +23,36 @@ export async function ensurePartitions(
 	}
 }
 
+/**
+ * Drops the partitions that hold nothing of `keepFrom` or later. A partition is taken out of its table before it is
+ * dropped, without a lock that readers or writers of the table would wait for; a run that was cut off is made up for.
+ * The statements must not run inside a transaction.
+ */
+export async function dropPartitions(
+	run: (statement: string) => Promise<Record<string, unknown>[]>,
+	keepFrom: Date,
+): Promise<string[]> {
+	const rows = await run(`select c.relname as name, p.relname as parent, i.inhdetachpending as is_cut_off
+		from pg_class c left join pg_inherits i on i.inhrelid = c.oid left join pg_class p on p.oid = i.inhparent
+		where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace
+			and c.relname ~ '^(${partitionedTables.join("|")})_[0-9]{8}$'
+		order by c.relname`);
+	const old = rows.filter(({ name }) => weekOf(String(name)).getTime() + weekMs <= keepFrom.getTime());
+	for (const { name, parent, is_cut_off: isCutOff } of old) {
+		if (parent !== null) {
+			const how = isCutOff ? "finalize" : "concurrently";
+			await run(`alter table "${parent}" detach partition "${name}" ${how}`);
+		}
+		await run(`drop table "${name}"`);
+	}
+	return old.map(({ name }) => String(name));
+}
+
+function weekOf(name: string): Date {
+	const [, year, month, day] = /_(\d{4})(\d{2})(\d{2})$/.exec(name) ?? [];
+	return new Date(`${year}-${month}-${day}T00:00:00Z`);
+}
+
 function partitionOf(table: string, fromMs: number): { name: string; statement: string } {
 	const name = `${table}_${new Date(fromMs).toISOString().slice(0, 10).replaceAll("-", "")}`;
 	// Room in each page for the claim's and the result's update to stay beside the row.

@@ -2,13 +2,17 @@ import { lte, sql } from "drizzle-orm";
 import { eventIdempotencyKeys } from "../events/table.ts";
 import { inboundDedupKeys } from "../inbound/table.ts";
 import type { Database } from "../platform/db.ts";
-import { ensurePartitions } from "../platform/partitions.ts";
+import { dropPartitions, ensurePartitions } from "../platform/partitions.ts";
 
 export function retentionStore({ orm }: Database) {
+	const run = async (statement: string) => (await orm.execute(sql.raw(statement))).rows;
 	return {
+		/** Drops what was made before that moment, a week at a time. Returns the names of the dropped partitions. */
+		dropPartitions: (keepFrom: Date): Promise<string[]> => dropPartitions(run, keepFrom),
+
 		/** Makes the partitions of the coming weeks. */
 		async makePartitions(): Promise<void> {
-			await ensurePartitions(async (statement) => (await orm.execute(sql.raw(statement))).rows);
+			await ensurePartitions(run);
 		},
 
 		/** Deletes idempotency and dedup keys whose time is over. */

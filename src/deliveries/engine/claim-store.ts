@@ -75,6 +75,15 @@ export function claimStore(database: Database) {
 			return row?.ms ?? null;
 		},
 
+		/** Ends claimed deliveries that have nothing left to send: their event was erased or dropped. No attempt is used. */
+		async expire(deliveries: readonly ClaimedDelivery[]): Promise<void> {
+			await database.prepared("expire_deliveries", expireSql, [
+				deliveries.map((delivery) => toUuid(delivery.organizationId)),
+				deliveries.map((delivery) => toUuid(delivery.id)),
+				deliveries.map((delivery) => delivery.claimId),
+			]);
+		},
+
 		/** Gives claimed deliveries back untouched: the attempt was never made. */
 		async release(deliveries: readonly ClaimedDelivery[]): Promise<void> {
 			if (deliveries.length === 0) return;
@@ -159,6 +168,13 @@ select c.*, e.payload, w.url, w.headers, w.secret_headers,
 from claimed c
 join webhook_endpoints w on w.id = c.endpoint_id
 left join events e on e.organization_id = c.organization_id and e.id = c.event_id`;
+
+const expireSql = `
+update deliveries d set state = 'failed', attempts = d.attempts - 1, next_attempt_at = null, claim_id = null,
+	lease_until = null, error_code = 'expired', updated_at = clock_now(),
+	last_error = 'The event is older than its retention, so there is nothing left to send.'
+from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g(organization_id, id, claim_id)
+where d.organization_id = g.organization_id and d.id = g.id and d.claim_id = g.claim_id and d.state = 'pending'`;
 
 const releaseSql = `
 with given as (

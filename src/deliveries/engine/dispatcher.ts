@@ -138,8 +138,9 @@ async function gather(inFlight: number, concurrency: number): Promise<void> {
 async function fly(options: DispatcherOptions, delivery: ClaimedDelivery): Promise<void> {
 	try {
 		const result = await sendDelivery(options, delivery);
-		if (result) options.settler.add(result);
-		else await options.claims.release([delivery]);
+		if (result === "not_sent") await options.claims.release([delivery]);
+		else if (result === "expired") await options.claims.expire([delivery]);
+		else options.settler.add(result);
 	} catch (error) {
 		// Not the receiver's doing: the lease ends by itself and the attempt is closed as `unknown`.
 		options.log.error({ err: error, delivery_id: delivery.id }, "a delivery could not be sent");

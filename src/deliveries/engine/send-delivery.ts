@@ -4,7 +4,7 @@ import type { Vault } from "../../platform/vault.ts";
 import type { ClaimedDelivery } from "./claim-store.ts";
 import type { AttemptResult } from "./settle-store.ts";
 import { signedHeaders } from "./sign.ts";
-import { judge, type Verdict } from "./verdict.ts";
+import { judge } from "./verdict.ts";
 
 export type SendContext = {
 	sender: Sender;
@@ -13,13 +13,16 @@ export type SendContext = {
 	retryScheduleSeconds: readonly number[];
 };
 
-/** Signs and sends one claimed delivery. Null when a trouble of our own kept it from being sent at all. */
+/**
+ * Signs and sends one claimed delivery. `not_sent`: a trouble of our own kept it from being sent at all. `expired`:
+ * its event has no payload any more.
+ */
 export async function sendDelivery(
 	ctx: SendContext,
 	delivery: ClaimedDelivery,
-): Promise<AttemptResult | null> {
+): Promise<AttemptResult | "not_sent" | "expired"> {
 	const at = ctx.clock.now();
-	if (delivery.payload === null) return expired(delivery, at);
+	if (delivery.payload === null) return "expired";
 	const body = Buffer.from(delivery.payload);
 	const outcome = await ctx.sender.send({
 		url: delivery.url,
@@ -39,7 +42,7 @@ export async function sendDelivery(
 			}),
 		},
 	});
-	if (outcome.kind === "failed" && outcome.ours) return null;
+	if (outcome.kind === "failed" && outcome.ours) return "not_sent";
 	const verdict = judge({
 		outcome,
 		delivery,
@@ -48,26 +51,6 @@ export async function sendDelivery(
 		random: Math.random(),
 	});
 	return { delivery, verdict, at, durationMs: Math.round(outcome.durationMs), ...responseOf(outcome) };
-}
-
-/** The event was erased or outlived its retention while it waited: there is nothing left to send. */
-function expired(delivery: ClaimedDelivery, at: Date): AttemptResult {
-	const verdict: Verdict = {
-		state: "failed",
-		responseStatus: null,
-		errorCode: "expired",
-		error: "The event's payload is gone, so there is nothing left to send.",
-		waitMs: null,
-	};
-	return {
-		delivery,
-		verdict,
-		at,
-		durationMs: 0,
-		responseHeaders: null,
-		responseBody: null,
-		isPrivate: false,
-	};
 }
 
 function openSecretHeaders(vault: Vault, delivery: ClaimedDelivery): Record<string, string> {

@@ -2,7 +2,7 @@ import type { SendErrorCode, SendOutcome } from "../../platform/sender.ts";
 import { nextWaitMs, readRetryAfter } from "./retry-schedule.ts";
 
 /** Contract §5. `unknown`: the process died, so the outcome is not known. */
-export type DeliveryErrorCode = SendErrorCode | "http_4xx" | "http_5xx" | "redirect" | "expired";
+export type DeliveryErrorCode = SendErrorCode | "http_4xx" | "http_5xx" | "redirect";
 
 /** What an attempt's outcome means for its delivery. */
 export type Verdict =
