@@ -5,6 +5,8 @@ const forbiddenKey =
 	/e-?mail|token|secret|password|authorization|cookie|credential|apikey|api_key|^code$|^env$/i;
 /** `meta` may hold anything that a deployment was made with; what Vercel itself writes of a commit is kept. */
 const metaKey = /^(github|gitlab|bitbucket|git[A-Z])[A-Za-z]*$|^(branchAlias|action|originalDeploymentId)$/;
+/** Of a text in `meta`: a commit message has no end of its own, and none is read further than this. */
+const textLengthMax = 4000;
 const mailAddress = /[^\s<>()"'@]{1,64}@[^\s<>()"'@]{1,255}/g;
 
 /** A webhook as it may be stored. */
@@ -18,7 +20,9 @@ export function redactMeta(meta: object): Record<string, string> {
 		(entry): entry is [string, string] =>
 			metaKey.test(entry[0]) && !forbiddenKey.test(entry[0]) && typeof entry[1] === "string",
 	);
-	return Object.fromEntries(kept.map(([key, text]) => [key, withoutAddresses(storableText(text))]));
+	return Object.fromEntries(
+		kept.map(([key, text]) => [key, withoutAddresses(storableText(text.slice(0, textLengthMax)))]),
+	);
 }
 
 /** Commit messages carry them in trailers ("Co-authored-by: …"), and some people are named by one. */
