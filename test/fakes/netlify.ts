@@ -2,11 +2,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { parseArgs } from "node:util";
 import { type NetlifyDeploy, netlifyDeploy } from "../fixtures/netlify/deploys.ts";
-import { answerControl } from "./netlify-control.ts";
-import { answerEnv } from "./netlify-env.ts";
-import { answerHooks, createHookService, type HookService } from "./netlify-hooks.ts";
-import { answerToken, issueCode } from "./netlify-oauth.ts";
-import { answerSites } from "./netlify-sites.ts";
+import { answerControl } from "./netlify/control.ts";
+import { answerEnv } from "./netlify/env.ts";
+import { answerHooks, createHookService, type HookService } from "./netlify/hooks.ts";
+import { answerToken, issueCode } from "./netlify/oauth.ts";
+import { answerSites } from "./netlify/sites.ts";
 import {
 	type Answer,
 	createNetlifyState,
@@ -16,7 +16,7 @@ import {
 	newId,
 	refusal,
 	type Token,
-} from "./netlify-state.ts";
+} from "./netlify/state.ts";
 
 export type FakeNetlifyOptions = NetlifyOptions & {
 	/** 0, the default, takes a free one. */
@@ -191,13 +191,16 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
 }
 
 function takeFault(state: NetlifyState, method: string, path: string): Answer | null {
-	const index = state.faults.findIndex(
-		(fault) => (fault.method ?? method) === method && (fault.path?.test(path) ?? true),
+	const fault = state.faults.find(
+		(each) => (each.method ?? method) === method && (each.path?.test(path) ?? true),
 	);
-	const fault = state.faults[index];
 	if (fault === undefined) return null;
+	if (fault.after) {
+		fault.after -= 1;
+		return null;
+	}
 	fault.times -= 1;
-	if (fault.times <= 0) state.faults.splice(index, 1);
+	if (fault.times <= 0) state.faults.splice(state.faults.indexOf(fault), 1);
 	return fault.answer;
 }
 

@@ -65,23 +65,21 @@ export async function removeVariables(
 	access: PlatformAccess,
 	owned: readonly OwnedVariable[],
 ): Promise<{ removed: OwnedVariable[]; kept: OwnedVariable[] }> {
-	const result: { removed: OwnedVariable[]; kept: OwnedVariable[] } = { removed: [], kept: [] };
-	if (owned.length === 0) return result;
+	if (owned.length === 0) return { removed: [], kept: [] };
 	const account = await accountSpace(http, access);
 	const found = await readVariables(account);
+	const strange = new Set<OwnedVariable>();
 	for (const key of new Set(owned.map((variable) => variable.key))) {
 		const standing = found.find((variable) => variable.key === key);
 		const ofKey = owned.filter((variable) => variable.key === key);
-		const strange = ofKey.filter((variable) => isStrange(variable, standing));
+		for (const variable of ofKey) if (isStrange(variable, standing)) strange.add(variable);
 		// Of a variable that was changed in one context our values in the others go all the same.
 		if (standing !== undefined && standing.is_secret !== false) {
 			const ids = ofKey.flatMap((variable) => standingIds(variable, standing));
 			await removeValues(account, standing, ids);
 		}
-		result.removed.push(...ofKey.filter((variable) => !strange.includes(variable)));
-		result.kept.push(...strange);
 	}
-	return result;
+	return { removed: owned.filter((variable) => !strange.has(variable)), kept: [...strange] };
 }
 
 async function accountSpace(http: ProviderHttp, access: PlatformAccess): Promise<Account> {

@@ -1,14 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import { type NetlifyDeploy, netlifyDeploy, netlifyEvents } from "../fixtures/netlify/deploys.ts";
-import {
-	type Answer,
-	isKnownEvent,
-	type NetlifyHook,
-	type NetlifyState,
-	newId,
-	refusal,
-} from "./netlify-state.ts";
+import { type NetlifyDeploy, netlifyDeploy, netlifyEvents } from "../../fixtures/netlify/deploys.ts";
+import { type Answer, isKnownEvent, type NetlifyHook, type NetlifyState, newId, refusal } from "./state.ts";
 
 /** More failures in a row than this, and Netlify says nothing more to that hook until it is enabled again. */
 const failuresMax = 5;

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { type NetlifyDeploy, netlifyEvents } from "../fixtures/netlify/deploys.ts";
+import { type NetlifyDeploy, netlifyEvents } from "../../fixtures/netlify/deploys.ts";
 
 export type NetlifySite = { id: string; name: string; accountId: string; repository: string };
 
@@ -37,8 +37,8 @@ export type Exchange = {
 	answer: unknown;
 };
 
-/** A fault answers the next `times` requests (of that method and path, when named) instead of Netlify. */
-export type Fault = { times: number; answer: Answer; method?: string; path?: RegExp };
+/** Answers the next `times` requests (of that method and path, when named; `after` so many) instead of Netlify. */
+export type Fault = { times: number; answer: Answer; method?: string; path?: RegExp; after?: number };
 
 export type Token = {
 	userId: string;

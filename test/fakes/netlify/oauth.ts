@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Answer, NetlifyState } from "./netlify-state.ts";
+import type { Answer, NetlifyState } from "./state.ts";
 
 /** `POST /oauth/token`, with the errors of RFC 6749 §5.2. */
 export function answerToken(state: NetlifyState, form: Record<string, unknown>): Answer {

@@ -1,13 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { NetlifyDeploy } from "../fixtures/netlify/deploys.ts";
-import {
-	type Answer,
-	type NetlifySite,
-	type NetlifyState,
-	newId,
-	refusal,
-	type Token,
-} from "./netlify-state.ts";
+import type { NetlifyDeploy } from "../../fixtures/netlify/deploys.ts";
+import { type Answer, type NetlifySite, type NetlifyState, newId, refusal, type Token } from "./state.ts";
 
 export type SiteRequest = {
 	method: string;

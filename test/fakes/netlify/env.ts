@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Answer, type EnvValue, type EnvVariable, type NetlifyState, refusal } from "./netlify-state.ts";
+import { type Answer, type EnvValue, type EnvVariable, type NetlifyState, refusal } from "./state.ts";
 
 const contexts = ["all", "dev", "dev-server", "branch-deploy", "deploy-preview", "production", "branch"];
 const scopeNames = ["builds", "functions", "runtime", "post-processing"];

@@ -1,5 +1,5 @@
-import type { NetlifyDeploy } from "../fixtures/netlify/deploys.ts";
-import { type Answer, type NetlifyState, refusal } from "./netlify-state.ts";
+import type { NetlifyDeploy } from "../../fixtures/netlify/deploys.ts";
+import { type Answer, type NetlifyState, refusal } from "./state.ts";
 
 /**
  * What a person does at Netlify, for a fake that runs as a process of its own:
