@@ -117,7 +117,7 @@ function rateLimited({
 function report(state: NetlifyState, changes: Partial<NetlifyDeploy>, event?: string): NetlifyDeploy {
 	const now = new Date().toISOString();
 	const index = state.deploys.findIndex((deploy) => deploy.id === changes.id);
-	const previous = state.deploys[index] ?? netlifyDeploy({ id: newId(), created_at: now });
+	const previous = state.deploys[index] ?? netlifyDeploy({ id: newId(), created_at: now, ...changes });
 	const deploy: NetlifyDeploy = { ...previous, updated_at: now, ...changes };
 	if (index >= 0) state.deploys[index] = deploy;
 	else state.deploys.unshift(deploy);
