@@ -94,7 +94,7 @@ const Token = Type.Object({
 });
 
 export type VercelVariable = Static<typeof Variable>;
-export type VercelWebhook = Static<typeof Webhook>;
+type VercelWebhook = Static<typeof Webhook>;
 export type VercelDeployment = Static<typeof Deployment>;
 export type VercelEvent = Static<typeof Event>;
 export type VercelEventPayload = Static<typeof EventPayload>;
