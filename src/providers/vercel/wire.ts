@@ -94,7 +94,6 @@ const Token = Type.Object({
 });
 
 export type VercelVariable = Static<typeof Variable>;
-type VercelWebhook = Static<typeof Webhook>;
 export type VercelDeployment = Static<typeof Deployment>;
 export type VercelEvent = Static<typeof Event>;
 export type VercelEventPayload = Static<typeof EventPayload>;
