@@ -54,8 +54,11 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 			...(options.plansByKey ? byKey : []),
 		].join(" "),
 	});
-	// An idle connection that breaks is replaced by the pool; without a listener it would end the process.
-	pool.on("error", (error) => options.log.warn({ err: error }, "an idle database connection broke"));
+	// An idle connection that breaks is replaced by the pool; without a listener it would end the process. `end`
+	// does not wait for connections that are being closed: Postgres may go first, which is nothing to warn of.
+	pool.on("error", (error) => {
+		if (!pool.ending) options.log.warn({ err: error }, "an idle database connection broke");
+	});
 	return {
 		...databaseOn(pool),
 		transaction: async (work) => {

@@ -86,6 +86,8 @@ export async function runProgram(path: string, args: string[], user: SystemUser 
 	const child = spawn(path, args, {
 		...asUser(user),
 		stdio: ["ignore", "ignore", "pipe"],
+		// Ctrl-C reaches the terminal's whole group; the server stops in its own time.
+		detached: true,
 	});
 	let complaint = "";
 	child.stderr.setEncoding("utf8").on("data", (text: string) => {

@@ -55,7 +55,11 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		persistWarnings: true,
 		persistQueueStats: true,
 	});
-	boss.on("error", (error) => options.log.warn({ err: error }, "the queue reported an error"));
+	let isClosed = false;
+	boss.on("error", (error) => {
+		// Its connections may still be closing when it has stopped, and Postgres go first.
+		if (!isClosed) options.log.warn({ err: error }, "the queue reported an error");
+	});
 	boss.on("warning", (warning) => options.log.warn({ warning: warning.message }, "the queue warned"));
 	let running = false;
 	const send = (db: ReturnType<typeof fromDrizzle> | undefined): Tasks<TaskData> => ({
@@ -81,6 +85,7 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		stop: async (timeoutMs) => {
 			running = false;
 			await boss.stop({ graceful: true, timeout: timeoutMs, close: true });
+			isClosed = true;
 		},
 		isAlive: () => running,
 	};

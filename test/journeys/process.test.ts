@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
@@ -50,6 +50,29 @@ describe("the server's process", () => {
 		server.signal("SIGTERM");
 		server.signal("SIGINT");
 		server.signal("SIGTERM");
+		expect(await server.exited).toEqual({ code: 0, signal: null });
+		expect(await isPostgresUp(folder)).toBe(false);
+		// Nothing to warn of: Postgres went last.
+		expect(server.output()).not.toContain('"level":40');
+	}, 90_000);
+
+	it("starts whole and stops in order when Ctrl-C reaches its process group while it makes its Postgres", async () => {
+		const folder = await dataFolder();
+		let group = 0;
+		const starting = startServerProcess(folder, {}, (stop, pid) => {
+			onTestFinished(async () => void (await stop()));
+			group = pid;
+		});
+		let hasBegun = false;
+		// Again and again: each of its steps takes a signal in its own way.
+		const isMade = async () => {
+			const isUnderWay = (await readdir(folder)).some((name) => name.startsWith("initdb-"));
+			if (isUnderWay) process.kill(-group, "SIGINT");
+			hasBegun ||= isUnderWay;
+			return hasBegun && !isUnderWay;
+		};
+		await until(isMade, { timeoutMs: 60_000 });
+		const server = await starting;
 		expect(await server.exited).toEqual({ code: 0, signal: null });
 		expect(await isPostgresUp(folder)).toBe(false);
 	}, 90_000);

@@ -26,15 +26,15 @@ const stopMs = 30_000;
 
 /**
  * Starts the real server on a data folder and a free port, and returns when it says that it is ready. `onSpawn`
- * hears at once how to stop it, for a caller that is interrupted before then.
+ * hears at once how to stop it, for a caller that is interrupted before then. It leads a process group of its own.
  */
 export async function startServerProcess(
 	dataDir: string,
 	env: Record<string, string> = {},
-	onSpawn: (stop: () => Promise<Exit>) => void = () => undefined,
+	onSpawn: (stop: () => Promise<Exit>, pid: number) => void = () => undefined,
 ): Promise<ServerProcess> {
 	const { child, output, exited } = spawnServer(dataDir, env);
-	onSpawn(() => stop(child, exited));
+	onSpawn(() => stop(child, exited), child.pid ?? 0);
 	const ready = Promise.withResolvers<string>();
 	child.stdout?.on("data", () => {
 		const line = output().match(/^\{.*"the server is ready"\}$/m)?.[0];
