@@ -1,6 +1,18 @@
 # The server and nothing else: Node runs the TypeScript as it is, so there is nothing to build.
 FROM node:24-bookworm-slim
 
+# pg_dump, pg_restore and psql of the newest major that the server works with: they read every older one.
+ADD --chmod=644 https://www.postgresql.org/media/keys/ACCC4CF8.asc /etc/apt/keyrings/postgresql.asc
+RUN apt-get update \
+	&& apt-get install --yes --no-install-recommends ca-certificates \
+	&& echo "deb [signed-by=/etc/apt/keyrings/postgresql.asc] https://apt.postgresql.org/pub/repos/apt bookworm-pgdg main" \
+		> /etc/apt/sources.list.d/postgresql.list \
+	&& apt-get update \
+	&& apt-get install --yes --no-install-recommends postgresql-client-18 \
+	&& rm -rf /var/lib/apt/lists/*
+# The programs themselves: those in /usr/bin are a wrapper that picks a version.
+ENV PATH=/usr/lib/postgresql/18/bin:$PATH
+
 WORKDIR /app
 
 # Optional packages are the embedded Postgres and what speeds up others: here DATABASE_URL names the database.

@@ -1,5 +1,4 @@
 import { expect, it } from "vitest";
-import { refreshAddresses } from "../../src/projects/refresh-addresses.ts";
 import { startTestServer } from "../support/server.ts";
 
 it("customers are given the address and the pooler that the operator names, old projects too", async () => {
@@ -11,7 +10,6 @@ it("customers are given the address and the pooler that the operator names, old 
 		PROJECT_POOLED_PORT: "6432",
 	};
 	const after = await startTestServer({ databaseUrl: before.databaseUrl, env });
-	await refreshAddresses(after.ctx);
 	const path = `/v1/projects/${tenant.projectId}`;
 	const { body } = await after.call("GET", path, { key: tenant.key });
 	const named = { public_host: "db.example.com", direct_port: 5432, pooled_port: 6432 };
