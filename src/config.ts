@@ -177,7 +177,7 @@ function postgresUrl(text: string): string {
 
 function webUrl(text: string): string {
 	const url = URL.canParse(text) ? new URL(text) : null;
-	if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username) {
+	if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username || url.password) {
 		throw new Error("must be an http or https URL without query and user, such as https://api.example.com");
 	}
 	return text.replace(/\/+$/, "");
@@ -220,7 +220,9 @@ function trustProxy(text: string): boolean | number | string {
 }
 
 function encryptionKeys(text: string): EncryptionKeyText[] {
-	const keys = text.split(",").map((part) => /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/=_-]+)$/.exec(part.trim()));
+	const keys = text
+		.split(",")
+		.map((part) => /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]{43}=?)$/.exec(part.trim()));
 	const parsed = keys.map((match) => ({ id: match?.[1] ?? "", base64: match?.[2] ?? "" }));
 	const ids = new Set(parsed.map((key) => key.id));
 	const sound = parsed.every((key) => key.id !== "" && Buffer.from(key.base64, "base64").length === 32);

@@ -30,7 +30,7 @@ export type AccessOptions = {
 	findPrincipal(credential: string): Promise<Principal | null>;
 	locators: Record<string, Locator>;
 	ratePerSecond: number;
-	/** Told of refused attempts by known callers. */
+	/** Told of refused attempts by known callers, also of those that an operation refuses. */
 	onRefused(principal: Principal, refused: { method: string; route: string; code: string }): void;
 };
 
@@ -59,16 +59,15 @@ export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 		request.principal = await authenticate(request, reply, options, failures.take);
 		limiter.take(keyOf(request.principal), reply);
 		const access = request.routeOptions.config.access as Access;
-		try {
-			const owner = await locate(request, options.locators);
-			authorize(request.principal, access, owner);
-		} catch (error) {
-			if (error instanceof AppError) {
-				const route = request.routeOptions.url ?? "";
-				options.onRefused(request.principal, { method: request.method, route, code: error.code });
-			}
-			throw error;
-		}
+		const owner = await locate(request, options.locators);
+		authorize(request.principal, access, owner);
+	});
+	app.addHook("onError", async (request, _reply, error) => {
+		const principal = request.principal as Principal | null;
+		const isRefusal = error instanceof AppError && (error.kind === "forbidden" || error.kind === "not_found");
+		if (!principal || !isRefusal) return;
+		const route = request.routeOptions.url ?? "";
+		options.onRefused(principal, { method: request.method, route, code: error.code });
 	});
 }
 

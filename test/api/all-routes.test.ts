@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scopes } from "../../src/core/principal.ts";
-import { type Api, type Operation, pathOf, readApi } from "./operations.ts";
+import { type Api, inSafeOrder, type Operation, pathOf, readApi } from "./operations.ts";
 import { type Sample, sampleOf } from "./samples.ts";
 import { addKey, idleJobs, startWorld, type World } from "./world.ts";
 
@@ -255,12 +255,5 @@ describe("the right scope alone", () => {
 		if (adminOnly.has(operation.id)) return server.adminToken;
 		const needed = [scopeOf(operation) ?? "schema:read", ...alsoNeeds];
 		return (await addKey(server, mine.organizationId, { scopes: needed })).key;
-	}
-
-	/** Reads first, deletions last and from the leaves up. */
-	function inSafeOrder(operations: Operation[]): Operation[] {
-		const rank = ({ method, path }: Operation) =>
-			["GET", "PUT", "PATCH", "POST", "DELETE"].indexOf(method) * 1000 - path.length;
-		return [...operations].sort((one, other) => rank(one) - rank(other));
 	}
 });

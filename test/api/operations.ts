@@ -48,6 +48,13 @@ export function pathOf(operation: Operation, values: Record<string, string>): st
 	});
 }
 
+/** For a walk that does them all: reads first, deletions last and from the leaves up. */
+export function inSafeOrder(operations: Operation[]): Operation[] {
+	const rank = ({ method, path }: Operation) =>
+		["GET", "PUT", "PATCH", "POST", "DELETE"].indexOf(method) * 1000 - path.length;
+	return [...operations].sort((one, other) => rank(one) - rank(other));
+}
+
 function readOperation(path: string, method: string, found: Schema): Operation {
 	const [security] = found.security ?? [];
 	return {
