@@ -279,30 +279,30 @@ ALTER TABLE "delivery_exhaustions" ADD CONSTRAINT "delivery_exhaustions_endpoint
 ALTER TABLE "delivery_lanes" ADD CONSTRAINT "delivery_lanes_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "endpoint_health" ADD CONSTRAINT "endpoint_health_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "endpoint_secrets" ADD CONSTRAINT "endpoint_secrets_endpoint_id_webhook_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."webhook_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-CREATE INDEX "api_keys_organization_idx" ON "api_keys" USING btree ("organization_id","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "audit_events_organization_idx" ON "audit_events" USING btree ("organization_id","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "audit_events_project_idx" ON "audit_events" USING btree ("project_id","id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "api_keys_organization_idx" ON "api_keys" USING btree ("organization_id","id");--> statement-breakpoint
+CREATE INDEX "audit_events_organization_idx" ON "audit_events" USING btree ("organization_id","id");--> statement-breakpoint
+CREATE INDEX "audit_events_project_idx" ON "audit_events" USING btree ("project_id","id");--> statement-breakpoint
 CREATE INDEX "deliveries_due_idx" ON "deliveries" USING btree ("endpoint_id","next_attempt_at") WHERE state = 'pending';--> statement-breakpoint
-CREATE INDEX "deliveries_endpoint_idx" ON "deliveries" USING btree ("endpoint_id","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "deliveries_endpoint_state_idx" ON "deliveries" USING btree ("endpoint_id","state","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "deliveries_endpoint_type_idx" ON "deliveries" USING btree ("endpoint_id","event_type","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "deliveries_event_idx" ON "deliveries" USING btree ("event_id");--> statement-breakpoint
-CREATE INDEX "delivery_attempts_delivery_idx" ON "delivery_attempts" USING btree ("delivery_id","number");--> statement-breakpoint
+CREATE INDEX "deliveries_endpoint_idx" ON "deliveries" USING btree ("endpoint_id","id");--> statement-breakpoint
+CREATE INDEX "deliveries_endpoint_state_idx" ON "deliveries" USING btree ("endpoint_id","state","id");--> statement-breakpoint
+CREATE INDEX "deliveries_endpoint_type_idx" ON "deliveries" USING btree ("endpoint_id","event_type","id");--> statement-breakpoint
+CREATE INDEX "deliveries_event_idx" ON "deliveries" USING btree ("event_id","id");--> statement-breakpoint
+CREATE INDEX "delivery_attempts_delivery_idx" ON "delivery_attempts" USING btree ("delivery_id","number","id");--> statement-breakpoint
 CREATE INDEX "delivery_exhaustions_waiting_idx" ON "delivery_exhaustions" USING btree ("told_at") WHERE count > 0;--> statement-breakpoint
 CREATE INDEX "delivery_lanes_due_idx" ON "delivery_lanes" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
 CREATE INDEX "event_idempotency_keys_expiry_idx" ON "event_idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
-CREATE INDEX "events_type_idx" ON "events" USING btree ("organization_id","type","id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "events_type_idx" ON "events" USING btree ("organization_id","type","id");--> statement-breakpoint
 CREATE INDEX "inbound_dedup_keys_expiry_idx" ON "inbound_dedup_keys" USING btree ("expires_at");--> statement-breakpoint
-CREATE INDEX "inbound_webhooks_integration_idx" ON "inbound_webhooks" USING btree ("integration_id","id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "inbound_webhooks_integration_idx" ON "inbound_webhooks" USING btree ("integration_id","id");--> statement-breakpoint
 CREATE INDEX "inbound_webhooks_waiting_idx" ON "inbound_webhooks" USING btree ("integration_id","id") WHERE state = 'received';--> statement-breakpoint
 CREATE UNIQUE INDEX "integrations_project_provider_key" ON "integrations" USING btree ("project_id","provider") WHERE deleted_at is null;--> statement-breakpoint
-CREATE INDEX "integrations_organization_idx" ON "integrations" USING btree ("organization_id","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "jobs_project_idx" ON "jobs" USING btree ("project_id","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "jobs_organization_idx" ON "jobs" USING btree ("organization_id","id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "integrations_organization_idx" ON "integrations" USING btree ("organization_id","id");--> statement-breakpoint
+CREATE INDEX "jobs_project_idx" ON "jobs" USING btree ("project_id","id");--> statement-breakpoint
+CREATE INDEX "jobs_organization_idx" ON "jobs" USING btree ("organization_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "jobs_running_resource_key" ON "jobs" USING btree ("locked_resource") WHERE state = 'running';--> statement-breakpoint
 CREATE INDEX "jobs_open_idx" ON "jobs" USING btree ("locked_resource") WHERE state in ('pending', 'running');--> statement-breakpoint
-CREATE INDEX "projects_organization_idx" ON "projects" USING btree ("organization_id","id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "projects_organization_idx" ON "projects" USING btree ("organization_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "projects_organization_slug_key" ON "projects" USING btree ("organization_id","slug") WHERE deleted_at is null;--> statement-breakpoint
 CREATE INDEX "projects_expired_idx" ON "projects" USING btree ("deleted_at") WHERE origin = 'created' and deleted_at is not null and dropped_at is null;--> statement-breakpoint
-CREATE INDEX "endpoint_secrets_endpoint_idx" ON "endpoint_secrets" USING btree ("endpoint_id","id" DESC NULLS LAST);--> statement-breakpoint
-CREATE INDEX "webhook_endpoints_organization_idx" ON "webhook_endpoints" USING btree ("organization_id","id" DESC NULLS LAST);
+CREATE INDEX "endpoint_secrets_endpoint_idx" ON "endpoint_secrets" USING btree ("endpoint_id","id");--> statement-breakpoint
+CREATE INDEX "webhook_endpoints_organization_idx" ON "webhook_endpoints" USING btree ("organization_id","id");

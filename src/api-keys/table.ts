@@ -22,5 +22,5 @@ export const apiKeys = pgTable(
 		revokedAt: moment("revoked_at"),
 		createdAt: moment("created_at").notNull().default(sql`clock_now()`),
 	},
-	(table) => [index("api_keys_organization_idx").on(table.organizationId, table.id.desc())],
+	(table) => [index("api_keys_organization_idx").on(table.organizationId, table.id)],
 );

@@ -16,7 +16,7 @@ export const auditEvents = pgTable(
 		createdAt: moment("created_at").notNull().default(sql`clock_now()`),
 	},
 	(table) => [
-		index("audit_events_organization_idx").on(table.organizationId, table.id.desc()),
-		index("audit_events_project_idx").on(table.projectId, table.id.desc()),
+		index("audit_events_organization_idx").on(table.organizationId, table.id),
+		index("audit_events_project_idx").on(table.projectId, table.id),
 	],
 );

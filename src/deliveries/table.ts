@@ -31,10 +31,10 @@ export const deliveries = pgTable(
 	(table) => [
 		primaryKey({ columns: [table.organizationId, table.id] }),
 		index("deliveries_due_idx").on(table.endpointId, table.nextAttemptAt).where(sql`state = 'pending'`),
-		index("deliveries_endpoint_idx").on(table.endpointId, table.id.desc()),
-		index("deliveries_endpoint_state_idx").on(table.endpointId, table.state, table.id.desc()),
-		index("deliveries_endpoint_type_idx").on(table.endpointId, table.eventType, table.id.desc()),
-		index("deliveries_event_idx").on(table.eventId),
+		index("deliveries_endpoint_idx").on(table.endpointId, table.id),
+		index("deliveries_endpoint_state_idx").on(table.endpointId, table.state, table.id),
+		index("deliveries_endpoint_type_idx").on(table.endpointId, table.eventType, table.id),
+		index("deliveries_event_idx").on(table.eventId, table.id),
 	],
 );
 
@@ -57,7 +57,7 @@ export const deliveryAttempts = pgTable(
 	},
 	(table) => [
 		primaryKey({ columns: [table.organizationId, table.id] }),
-		index("delivery_attempts_delivery_idx").on(table.deliveryId, table.number),
+		index("delivery_attempts_delivery_idx").on(table.deliveryId, table.number, table.id),
 	],
 );
 

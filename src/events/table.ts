@@ -16,7 +16,7 @@ export const events = pgTable(
 	},
 	(table) => [
 		primaryKey({ columns: [table.organizationId, table.id] }),
-		index("events_type_idx").on(table.organizationId, table.type, table.id.desc()),
+		index("events_type_idx").on(table.organizationId, table.type, table.id),
 	],
 );
 

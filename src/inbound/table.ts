@@ -26,7 +26,7 @@ export const inboundWebhooks = pgTable(
 	},
 	(table) => [
 		primaryKey({ columns: [table.organizationId, table.id] }),
-		index("inbound_webhooks_integration_idx").on(table.integrationId, table.id.desc()),
+		index("inbound_webhooks_integration_idx").on(table.integrationId, table.id),
 		index("inbound_webhooks_waiting_idx").on(table.integrationId, table.id).where(sql`state = 'received'`),
 	],
 );

@@ -29,7 +29,7 @@ export const integrations = pgTable(
 		uniqueIndex("integrations_project_provider_key")
 			.on(table.projectId, table.provider)
 			.where(sql`deleted_at is null`),
-		index("integrations_organization_idx").on(table.organizationId, table.id.desc()),
+		index("integrations_organization_idx").on(table.organizationId, table.id),
 	],
 );
 

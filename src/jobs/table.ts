@@ -36,8 +36,8 @@ export const jobs = pgTable(
 		updatedAt: moment("updated_at").notNull().default(sql`clock_now()`),
 	},
 	(table) => [
-		index("jobs_project_idx").on(table.projectId, table.id.desc()),
-		index("jobs_organization_idx").on(table.organizationId, table.id.desc()),
+		index("jobs_project_idx").on(table.projectId, table.id),
+		index("jobs_organization_idx").on(table.organizationId, table.id),
 		uniqueIndex("jobs_running_resource_key").on(table.lockedResource).where(sql`state = 'running'`),
 		index("jobs_open_idx").on(table.lockedResource).where(sql`state in ('pending', 'running')`),
 	],

@@ -37,7 +37,7 @@ export const projects = pgTable(
 		updatedAt: moment("updated_at").notNull().default(sql`clock_now()`),
 	},
 	(table) => [
-		index("projects_organization_idx").on(table.organizationId, table.id.desc()),
+		index("projects_organization_idx").on(table.organizationId, table.id),
 		uniqueIndex("projects_organization_slug_key")
 			.on(table.organizationId, table.slug)
 			.where(sql`deleted_at is null`),

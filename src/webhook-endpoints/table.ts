@@ -22,7 +22,7 @@ export const webhookEndpoints = pgTable(
 		createdAt: moment("created_at").notNull().default(sql`clock_now()`),
 		updatedAt: moment("updated_at").notNull().default(sql`clock_now()`),
 	},
-	(table) => [index("webhook_endpoints_organization_idx").on(table.organizationId, table.id.desc())],
+	(table) => [index("webhook_endpoints_organization_idx").on(table.organizationId, table.id)],
 );
 
 /** Signing secrets: the live one, and an older one during its grace. */
@@ -39,7 +39,7 @@ export const endpointSecrets = pgTable(
 		expiresAt: moment("expires_at"),
 		createdAt: moment("created_at").notNull().default(sql`clock_now()`),
 	},
-	(table) => [index("endpoint_secrets_endpoint_idx").on(table.endpointId, table.id.desc())],
+	(table) => [index("endpoint_secrets_endpoint_idx").on(table.endpointId, table.id)],
 );
 
 /** What the last attempts said of an endpoint; written by settling, read for `health` and auto-disable. */

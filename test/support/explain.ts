@@ -6,6 +6,8 @@ import type { Database, DatabasePool } from "../../src/platform/db.ts";
 /** A node of a plan, as Postgres shows it in JSON. */
 export type PlanNode = {
 	"Node Type": string;
+	/** As many as the planner expects. */
+	"Plan Rows": number;
 	"Relation Name"?: string;
 	"Shared Hit Blocks"?: number;
 	"Shared Read Blocks"?: number;
