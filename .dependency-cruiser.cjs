@@ -16,6 +16,7 @@ const calls = {
 	jobs: ["audit", "events"],
 	me: ["organizations"],
 	organizations: ["audit"],
+	previews: ["audit", "events", "jobs", "projects"],
 	projects: ["api-keys", "audit", "events", "jobs"],
 	retention: ["events", "inbound"],
 	"user-sync": ["projects"],

@@ -210,6 +210,21 @@ CREATE TABLE "encryption_keys" (
 	"created_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "preview_databases" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"project_id" uuid NOT NULL,
+	"name" text NOT NULL,
+	"mode" text NOT NULL,
+	"state" text NOT NULL,
+	"credentials" text NOT NULL,
+	"last_error" text,
+	"deletion_reason" text,
+	"ttl_expires_at" timestamp (3) with time zone NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "projects" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"organization_id" uuid NOT NULL,
@@ -301,6 +316,11 @@ CREATE INDEX "jobs_project_idx" ON "jobs" USING btree ("project_id","id");--> st
 CREATE INDEX "jobs_organization_idx" ON "jobs" USING btree ("organization_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "jobs_running_resource_key" ON "jobs" USING btree ("locked_resource") WHERE state = 'running';--> statement-breakpoint
 CREATE INDEX "jobs_open_idx" ON "jobs" USING btree ("locked_resource") WHERE state in ('pending', 'running');--> statement-breakpoint
+CREATE INDEX "preview_databases_project_idx" ON "preview_databases" USING btree ("project_id","id" DESC NULLS LAST);--> statement-breakpoint
+CREATE INDEX "preview_databases_organization_idx" ON "preview_databases" USING btree ("organization_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "preview_databases_project_name_key" ON "preview_databases" USING btree ("project_id","name") WHERE state <> 'deleting';--> statement-breakpoint
+CREATE INDEX "preview_databases_expiry_idx" ON "preview_databases" USING btree ("ttl_expires_at") WHERE state <> 'deleting';--> statement-breakpoint
+CREATE INDEX "preview_databases_deleting_idx" ON "preview_databases" USING btree ("updated_at") WHERE state = 'deleting';--> statement-breakpoint
 CREATE INDEX "projects_organization_idx" ON "projects" USING btree ("organization_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "projects_organization_slug_key" ON "projects" USING btree ("organization_id","slug") WHERE deleted_at is null;--> statement-breakpoint
 CREATE INDEX "projects_expired_idx" ON "projects" USING btree ("deleted_at") WHERE origin = 'created' and deleted_at is not null and dropped_at is null;--> statement-breakpoint

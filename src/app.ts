@@ -36,6 +36,7 @@ import { jobRoutes } from "./jobs/routes.ts";
 import { createLocators } from "./locators.ts";
 import { meRoutes } from "./me/routes.ts";
 import { organizationRoutes } from "./organizations/routes.ts";
+import { previewRoutes } from "./previews/routes.ts";
 import { projectRoutes } from "./projects/routes.ts";
 import { endpointRoutes } from "./webhook-endpoints/routes.ts";
 
@@ -105,6 +106,7 @@ function apiScope(app: Api, ctx: Context): void {
 	apiKeyRoutes(app, ctx);
 	auditRoutes(app, ctx);
 	projectRoutes(app, ctx);
+	previewRoutes(app, ctx);
 	jobRoutes(app, ctx);
 	integrationRoutes(app, ctx);
 	inboundEventRoutes(app, ctx);

@@ -1,5 +1,6 @@
 import { createPublicKey } from "node:crypto";
 import { isIP } from "node:net";
+import { isAbsolute } from "node:path";
 import { schedulePattern } from "./deliveries/engine/retry-schedule.ts";
 
 /** A variable of the environment: how its text becomes a value, and what holds when it is not set. */
@@ -31,6 +32,9 @@ const variables = {
 	PROJECT_DB_ALLOW_PRIVATE_NETWORKS: { read: cidrs, fallback: [] as string[] },
 	WEBHOOK_ALLOW_PRIVATE_NETWORKS: { read: cidrsOrTrue, fallback: [] as string[] | "any" },
 	RETENTION_DAYS: { read: integer(1, 3_650), fallback: 90 },
+	PREVIEWS_MAX: { read: integer(0, 10_000), fallback: 20 },
+	PG_DUMP: optional(absolutePath),
+	PATH: { read: (text: string) => text, fallback: "/usr/local/bin:/usr/bin:/bin" },
 	RATE_LIMIT_PER_SECOND: { read: integer(1, 1_000_000), fallback: 500 },
 	CLERK_API_URL: { read: origin, fallback: "https://api.clerk.com" },
 	CLERK_SECRET_KEY: optional((text: string) => text),
@@ -115,6 +119,10 @@ function shape(values: Values) {
 		projectDbAllowedNetworks: values.PROJECT_DB_ALLOW_PRIVATE_NETWORKS,
 		webhookAllowedNetworks: values.WEBHOOK_ALLOW_PRIVATE_NETWORKS,
 		retentionDays: values.RETENTION_DAYS,
+		/** Preview databases that one project may have at once. */
+		previewsMax: values.PREVIEWS_MAX,
+		/** Where pg_dump is; `pg_restore` is taken from the same folder, or both from the search path. */
+		postgresTools: { pgDump: values.PG_DUMP, searchPath: values.PATH },
 		rateLimitPerSecond: values.RATE_LIMIT_PER_SECOND,
 		clerkApiUrl: values.CLERK_API_URL,
 		/** Sessions of people signed in to the dashboard. */
@@ -172,6 +180,12 @@ function postgresUrl(text: string): string {
 	if (protocol !== "postgres:" && protocol !== "postgresql:") {
 		throw new Error("must be a URL such as postgres://user:password@host:5432/database");
 	}
+	return text;
+}
+
+function absolutePath(text: string): string {
+	if (!isAbsolute(text))
+		throw new Error("must be an absolute path, such as /usr/lib/postgresql/18/bin/pg_dump");
 	return text;
 }
 

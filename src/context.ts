@@ -16,10 +16,12 @@ import { organizationStore } from "./organizations/store.ts";
 import type { AddressGuard } from "./platform/address-guard.ts";
 import type { ClerkSessions } from "./platform/clerk-sessions.ts";
 import type { Database, DatabasePool } from "./platform/db.ts";
+import type { PostgresTools } from "./platform/postgres-tools.ts";
 import type { ProjectDatabases } from "./platform/project-db.ts";
 import type { Queue, Tasks } from "./platform/queue.ts";
 import type { Sender } from "./platform/sender.ts";
 import type { Vault } from "./platform/vault.ts";
+import { previewStore } from "./previews/store.ts";
 import { projectStore } from "./projects/store.ts";
 import type { ProviderRegistry } from "./providers/registry.ts";
 import { retentionStore } from "./retention/store.ts";
@@ -31,6 +33,7 @@ export type TaskData = {
 	"inbound.apply": { integrationId: IntegrationId };
 	"deliveries.dispatch": Record<string, never>;
 	"projects.drop_expired": Record<string, never>;
+	"previews.delete_due": Record<string, never>;
 	"tables.maintain": Record<string, never>;
 };
 
@@ -59,6 +62,7 @@ export type Context = {
 	providers: ProviderRegistry;
 	clerkSessions: ClerkSessions;
 	projectDatabases: ProjectDatabases;
+	postgresTools: PostgresTools;
 };
 
 export type Transaction = Pick<Context, "stores" | "tasks" | "wakeDeliveries" | "clock" | "config" | "vault">;
@@ -98,6 +102,7 @@ function createStores(database: Database) {
 		apiKeys: apiKeyStore(database),
 		audit: auditStore(database),
 		projects: projectStore(database),
+		previews: previewStore(database),
 		jobs: jobStore(database),
 		integrations: integrationStore(database),
 		inbound: inboundStore(database),

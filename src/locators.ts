@@ -7,6 +7,7 @@ import type {
 	InboundId,
 	JobId,
 	OrganizationId,
+	PreviewId,
 	ProjectId,
 } from "./core/ids.ts";
 import type { Locator, Owner } from "./http/access.ts";
@@ -32,6 +33,11 @@ export function createLocators({
 				const project = await stores.projects.find(id as ProjectId);
 				return project && { organizationId: project.organizationId, projectId: project.id };
 			},
+		},
+		previewID: {
+			prefix: "pvw",
+			noun: "preview database",
+			find: async (id) => ownerOf(await stores.previews.find(id as PreviewId)),
 		},
 		keyID: {
 			prefix: "key",

@@ -5,6 +5,7 @@ import { createAddressGuard, type Resolver } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
 import { type DatabasePool, openDatabase, readServerMajor } from "./platform/db.ts";
+import { createPostgresTools } from "./platform/postgres-tools.ts";
 import { createProjectDatabases } from "./platform/project-db.ts";
 import { createQueue } from "./platform/queue.ts";
 import { createSender } from "./platform/sender.ts";
@@ -91,6 +92,7 @@ export async function openOutside(ground: Ground) {
 			guard: databaseGuard,
 			log,
 		}),
+		postgresTools: createPostgresTools({ ...config.postgresTools, guard: databaseGuard }),
 	};
 }
 

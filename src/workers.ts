@@ -9,6 +9,9 @@ import { integrationJobTypes } from "./integrations/job-types.ts";
 import type { JobType } from "./jobs/job-type.ts";
 import { runJob } from "./jobs/run-job.ts";
 import type { TaskWorker } from "./platform/queue.ts";
+import { deleteDuePreviews } from "./previews/delete-due-previews.ts";
+import { deletePreviewsOf } from "./previews/delete-preview.ts";
+import { previewJobTypes } from "./previews/job-types.ts";
 import { createInstance } from "./projects/create-instance.ts";
 import { destroyInstance } from "./projects/destroy-instance.ts";
 import { dropExpiredProjects } from "./projects/drop-expired-projects.ts";
@@ -16,6 +19,7 @@ import { rotateCredentials } from "./projects/rotate-instance-credentials.ts";
 import { maintainTables } from "./retention/maintain-tables.ts";
 
 const everyHour = "7 * * * *";
+const everyMinute = "* * * * *";
 
 /** Every task and its operation, every schedule. */
 export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record<keyof TaskData, TaskWorker> {
@@ -70,6 +74,12 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 			schedule: everyHour,
 			handle: async () => void (await dropExpiredProjects(ctx)),
 		},
+		"previews.delete_due": {
+			queue: { policy: "exclusive", expireInSeconds: 600, retryLimit: 0, deleteAfterSeconds: 600 },
+			concurrency: 1,
+			schedule: everyMinute,
+			handle: () => deleteDuePreviews(ctx),
+		},
 		"tables.maintain": {
 			queue: {
 				policy: "exclusive",
@@ -88,9 +98,10 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 function jobTypes(ctx: Context): Record<string, JobType> {
 	return {
 		"instance.create": createInstance,
-		"instance.destroy": destroyInstance({ disconnectIntegrations }),
+		"instance.destroy": destroyInstance({ disconnectIntegrations, deletePreviews: deletePreviewsOf }),
 		"project.rotate_credentials": rotateCredentials({ repush: async () => undefined }),
 		[replayJobType]: { run: runReplay },
+		...previewJobTypes,
 		...integrationJobTypes(ctx),
 	};
 }

@@ -1,4 +1,5 @@
 import { AppError } from "../core/errors.ts";
+import { PostgresToolError } from "../platform/postgres-tools-errors.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import { ProviderError } from "../providers/errors.ts";
 import type { RetryClassification } from "./job.ts";
@@ -9,6 +10,8 @@ export type Failure = {
 	/** For the customer. */
 	sentence: string;
 	exitCode: number;
+	/** For the job's `last_stderr`. */
+	stderr: string;
 	/** How long the other side asked us to wait; null when it did not. */
 	waitSeconds: number | null;
 };
@@ -19,6 +22,15 @@ export function classifyFailure(error: unknown): Failure {
 	if (error instanceof ProjectDatabaseError) {
 		const isLasting = error.reason === "authentication_failed" || error.reason === "missing_privilege";
 		return failure(isLasting ? "permanent" : "transient", error.message);
+	}
+	if (error instanceof PostgresToolError) {
+		const { exitCode, complaints } = error;
+		const stderr = complaints.length === 0 ? error.message : complaints.join("\n");
+		return {
+			...failure(error.isPassing ? "transient" : "permanent", error.message),
+			exitCode,
+			stderr: scrub(stderr),
+		};
 	}
 	if (error instanceof AppError && error.kind !== "internal") {
 		const isPassing =
@@ -45,5 +57,6 @@ function failure(
 	sentence: string,
 	waitSeconds: number | null = null,
 ): Failure {
-	return { classification, sentence: scrub(sentence), exitCode: 1, waitSeconds };
+	const told = scrub(sentence);
+	return { classification, sentence: told, exitCode: 1, stderr: told, waitSeconds };
 }

@@ -108,7 +108,7 @@ async function settleFailure(
 		const settled = await tx.stores.jobs.settle(job.id, claimId, {
 			state: isOver ? "failed" : "pending",
 			stdout,
-			stderr: failure.sentence,
+			stderr: failure.stderr,
 			error: failure.sentence,
 			exitCode: failure.exitCode,
 			retryClassification: failure.classification,

@@ -10,4 +10,10 @@ export type Organization = {
 };
 
 /** What an organization used in the present month (UTC). */
-export type Usage = { projects: number; webhookEndpoints: number; events: number; deliveries: number };
+export type Usage = {
+	projects: number;
+	previewDatabases: number;
+	webhookEndpoints: number;
+	events: number;
+	deliveries: number;
+};

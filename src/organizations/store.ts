@@ -50,6 +50,8 @@ export function organizationStore({ orm }: Database) {
 			const { rows } = await orm.execute<Usage & Record<string, unknown>>(sql`select
 				(select count(*)::int from projects
 					where organization_id = ${organization} and deleted_at is null) as projects,
+				(select count(*)::int from preview_databases
+					where organization_id = ${organization} and state <> 'deleting') as "previewDatabases",
 				(select count(*)::int from webhook_endpoints where organization_id = ${organization}) as "webhookEndpoints",
 				(select count(*)::int from events where organization_id = ${organization} and id >= ${floor}) as events,
 				(select count(*)::int from deliveries

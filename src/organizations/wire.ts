@@ -50,6 +50,7 @@ export const UpdateOrganizationBody = Type.Object(
 export const UsageWire = Type.Object({
 	period_start: Timestamp,
 	projects: Type.Integer(),
+	preview_databases: Type.Integer(),
 	webhook_endpoints: Type.Integer(),
 	events: Type.Integer(),
 	deliveries: Type.Integer(),
@@ -59,6 +60,7 @@ export function toUsageWire(usage: Usage, periodStart: Date): Static<typeof Usag
 	return {
 		period_start: periodStart.toISOString(),
 		projects: usage.projects,
+		preview_databases: usage.previewDatabases,
 		webhook_endpoints: usage.webhookEndpoints,
 		events: usage.events,
 		deliveries: usage.deliveries,

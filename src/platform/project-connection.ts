@@ -63,7 +63,8 @@ export async function connectToProject(
 	throw found;
 }
 
-async function judgedAddresses(host: string, guard: Pick<AddressGuard, "resolve">): Promise<string[]> {
+/** The addresses that a tenant's host name stands for. Throws unless the guard allows all of them. */
+export async function judgedAddresses(host: string, guard: Pick<AddressGuard, "resolve">): Promise<string[]> {
 	const resolution = await guard.resolve(host, { timeoutMs: connectTimeoutMs });
 	switch (resolution.kind) {
 		case "addresses":

@@ -66,6 +66,50 @@ export async function lockOut(admin: ClusterAdminClient, role: string): Promise<
 	await endSessions(admin, role);
 }
 
+/** How many sessions there are in a database, our own kept connections left out. */
+export async function countSessions(admin: ClusterAdminClient, database: string): Promise<number> {
+	const [row] = await admin.query<{ count: number }>(
+		`select count(*)::int as count from pg_catalog.pg_stat_activity
+		where datname = $1 and usename is not null and application_name <> 'capydb'`,
+		[database],
+	);
+	return row?.count ?? 0;
+}
+
+/**
+ * Makes a database as a copy of one that nobody is connected to, which takes no connections yet; `ensureDatabase`
+ * then opens it to its role. Nobody can connect to the source while it is copied. False when somebody was in it.
+ */
+export async function copyDatabase(
+	admin: ClusterAdminClient,
+	database: string,
+	source: string,
+): Promise<boolean> {
+	const inUse = "55006";
+	try {
+		const name = quoted(database);
+		await admin.query(`create database ${name} template ${quoted(source)} allow_connections false`);
+		return true;
+	} catch (error) {
+		if (sqlState(error) === inUse) return false;
+		throw error;
+	}
+}
+
+/** Lets `member` act as `role` for a while: `takeBackRole` ends it. */
+export async function lendRole(admin: ClusterAdminClient, role: string, member: string): Promise<void> {
+	await admin.query(`grant ${quoted(role)} to ${quoted(member)}`);
+}
+
+/** Ends what `lendRole` began, with the sessions of the member that got into the role's database by it. */
+export async function takeBackRole(
+	admin: ClusterAdminClient,
+	{ role, member, database }: { role: string; member: string; database: string },
+): Promise<void> {
+	await admin.query(`revoke ${quoted(role)} from ${quoted(member)}`);
+	await endSessions(admin, member, database);
+}
+
 export async function dropDatabase(admin: ClusterAdminClient, database: string, role: string): Promise<void> {
 	await admin.query(`drop database if exists ${quoted(database)} with (force)`);
 	await admin.query(`drop role if exists ${quoted(role)}`);
@@ -79,19 +123,28 @@ export async function grantPublicSchema(freshDatabase: ClusterAdminClient, role:
 	await freshDatabase.query(`grant all on schema public to ${quoted(role)}`);
 }
 
+/** Takes back what the role of the database that this one was copied from may do in schema `public`. */
+export async function revokePublicSchema(copiedDatabase: ClusterAdminClient, role: string): Promise<void> {
+	await copiedDatabase.query(`revoke all on schema public from ${quoted(role)}`);
+}
+
 /** An admin that is no superuser may end only sessions of roles that it is a member of, so it becomes one briefly. */
-async function endSessions(admin: ClusterAdminClient, role: string): Promise<void> {
-	const end =
-		"select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where usename = $1";
+async function endSessions(
+	admin: ClusterAdminClient,
+	role: string,
+	database: string | null = null,
+): Promise<void> {
+	const end = `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+		where usename = $1 and ($2::text is null or datname = $2)`;
 	const [row] = await admin.query<{ is_superuser: boolean }>(
 		"select rolsuper as is_superuser from pg_catalog.pg_roles where rolname = current_user",
 	);
 	if (row?.is_superuser) {
-		await admin.query(end, [role]);
+		await admin.query(end, [role, database]);
 		return;
 	}
 	await admin.query(`grant ${quoted(role)} to current_user`);
-	await admin.query(end, [role]);
+	await admin.query(end, [role, database]);
 	await admin.query(`revoke ${quoted(role)} from current_user`);
 }
 

@@ -1,9 +1,10 @@
 import type { Context } from "../context.ts";
 import { projectIdOf } from "../jobs/job.ts";
 import type { JobRun, JobType } from "../jobs/job-type.ts";
-import { canLogIn, ensureDatabase, ensureRole, grantPublicSchema, letLogIn } from "./cluster-database.ts";
+import { canLogIn, letLogIn } from "./cluster-database.ts";
 import { openCreatedCredentials } from "./credentials.ts";
 import { projectDeleting } from "./errors.ts";
+import { makeEmptyDatabase } from "./make-empty-database.ts";
 import type { Project } from "./project.ts";
 import { projectEvent } from "./project-event.ts";
 import { useProjectDatabase } from "./use-project-database.ts";
@@ -37,17 +38,9 @@ export const createInstance: JobType = {
 async function makeDatabase(ctx: Context, project: Project, run: JobRun): Promise<void> {
 	const { projectDatabases } = ctx;
 	const { databaseName, roleName } = project;
-	const isWhole = await projectDatabases.asClusterAdmin(async (admin) => {
-		if (await canLogIn(admin, roleName)) return true;
-		await ensureRole(admin, roleName);
-		await ensureDatabase(admin, databaseName, roleName);
-		return false;
-	});
-	if (isWhole) return;
+	if (await projectDatabases.asClusterAdmin((admin) => canLogIn(admin, roleName))) return;
+	await makeEmptyDatabase(projectDatabases, { databaseName, roleName });
 	run.say("created its database and its role");
-	await projectDatabases.asClusterAdmin((fresh) => grantPublicSchema(fresh, roleName), {
-		freshDatabase: databaseName,
-	});
 	// A process that was taken for dead must not hand out a login after the project was deleted meanwhile.
 	await run.saveProgress({});
 	const { password } = openCreatedCredentials(ctx.vault, project);

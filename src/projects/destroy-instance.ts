@@ -10,13 +10,15 @@ import { projectTarget } from "./use-project-database.ts";
 type Hooks = {
 	/** Disconnects the project's integrations; may be repeated. */
 	disconnectIntegrations(tx: Transaction, projectId: ProjectId): Promise<unknown>;
+	/** Queues the end of the project's preview databases; may be repeated. */
+	deletePreviews(tx: Transaction, projectId: ProjectId): Promise<unknown>;
 };
 
 /**
- * The job `instance.destroy`: disconnects the integrations, takes a created role's login away and ends its
+ * The job `instance.destroy`: disconnects the integrations, ends the previews, takes a created role's login away and ends its
  * sessions. The database itself is dropped a day later by `drop-expired-projects`; a bring-your-own one never is.
  */
-export function destroyInstance({ disconnectIntegrations }: Hooks): JobType {
+export function destroyInstance({ disconnectIntegrations, deletePreviews }: Hooks): JobType {
 	return {
 		run: async (ctx, run) => {
 			const projectId = projectIdOf(run.job);
@@ -25,6 +27,7 @@ export function destroyInstance({ disconnectIntegrations }: Hooks): JobType {
 			run.say(`validated project ${project.slug} (${project.id})`);
 			await ctx.transaction((tx) => disconnectIntegrations(tx, projectId));
 			run.say("disconnected its integrations");
+			await ctx.transaction((tx) => deletePreviews(tx, projectId));
 			if (project.origin === "created") {
 				await ctx.projectDatabases.asClusterAdmin((admin) => lockOut(admin, project.roleName));
 				run.say("took its role's login away; its database is dropped in 24 hours");

@@ -3,11 +3,10 @@ import type { Context } from "../context.ts";
 import { notFound } from "../core/errors.ts";
 import type { ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
+import { type Connections, clusterConnections } from "./cluster-connections.ts";
 import { openCreatedCredentials, openExternalCredentials } from "./credentials.ts";
 import { projectNotReady } from "./errors.ts";
 import type { Project } from "./project.ts";
-
-export type Connections = { username: string; pooledUrl: string; directUrl: string };
 
 type Parts = Pick<Context, "vault" | "projectDatabases">;
 
@@ -30,14 +29,5 @@ function projectConnections(ctx: Parts, project: Project): Connections {
 	const username = project.roleName;
 	if (project.origin === "external") return { username, ...openExternalCredentials(ctx.vault, project) };
 	const { password } = openCreatedCredentials(ctx.vault, project);
-	const { host, directPort, pooledHost, pooledPort, sslMode } = ctx.projectDatabases.publicAddress();
-	const url = (atHost: string, port: number) => {
-		const name = atHost.includes(":") ? `[${atHost}]` : atHost;
-		// libpq takes `prefer` when nothing is said; other drivers read it as more than it is.
-		const query = sslMode === "prefer" ? "" : `?sslmode=${sslMode}`;
-		return `postgresql://${username}:${password}@${name}:${port}/${project.databaseName}${query}`;
-	};
-	const directUrl = url(host, directPort);
-	const hasPooler = pooledHost !== null && pooledPort !== null;
-	return { username, pooledUrl: hasPooler ? url(pooledHost, pooledPort) : directUrl, directUrl };
+	return clusterConnections(ctx.projectDatabases, { name: project.databaseName, password });
 }

@@ -8,18 +8,19 @@ import type { Project } from "./project.ts";
 /**
  * Runs `work` in the project's own database as the tenant's own role, within the bounds of
  * `platform/project-db.ts`. Name every object with its schema. Throws a ProjectDatabaseError, also for a
- * project that has no database yet. Read the project's row shortly before: its credentials can change.
+ * project that has no database yet. `work` is also told where and as whom, which holds the password that is in
+ * force: never log it. Read the project's row shortly before: its credentials can change.
  */
 export async function useProjectDatabase<Result>(
 	ctx: Pick<Context, "vault" | "projectDatabases">,
 	project: Project,
-	work: (client: ProjectDatabaseClient) => Promise<Result>,
+	work: (client: ProjectDatabaseClient, target: ProjectDatabaseTarget) => Promise<Result>,
 ): Promise<Result> {
 	const [first, ...others] = projectTargets(ctx, project);
 	let found: unknown;
 	for (const target of [first, ...others]) {
 		try {
-			return await ctx.projectDatabases.use(target, work);
+			return await ctx.projectDatabases.use(target, (client) => work(client, target));
 		} catch (error) {
 			if (!(error instanceof ProjectDatabaseError) || error.reason !== "authentication_failed") throw error;
 			found = error;

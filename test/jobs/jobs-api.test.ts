@@ -160,7 +160,10 @@ describe("job.completed and job.failed", () => {
 		const failing = await addIdleJob(server, own, "instance.destroy");
 		await server.sql("update jobs set attempts = 4 where locked_resource = $1", [failing.lockedResource]);
 		await runOnce(server, failing, {
-			...destroyInstance({ disconnectIntegrations: async () => undefined }),
+			...destroyInstance({
+				disconnectIntegrations: async () => undefined,
+				deletePreviews: async () => undefined,
+			}),
 			run: () => Promise.reject(new Error("broken")),
 		});
 		expect(await eventTypes(server, own)).toEqual([

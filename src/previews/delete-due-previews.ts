@@ -1,0 +1,22 @@
+import type { Context } from "../context.ts";
+import { systemActor } from "../core/principal.ts";
+import { endPreview } from "./delete-preview.ts";
+
+const batchSize = 100;
+
+/**
+ * Queues the end of every preview whose time is over, and once an hour of those whose end has failed. Replicas may
+ * do it at the same time: each preview is looked at again under its lock, so one that was extended meanwhile lives on.
+ */
+export async function deleteDuePreviews(ctx: Pick<Context, "stores" | "transaction" | "log">): Promise<void> {
+	for (const id of await ctx.stores.previews.listDue(batchSize)) {
+		try {
+			await ctx.transaction(async (tx) => {
+				const preview = await tx.stores.previews.findDueForUpdate(id);
+				if (preview) await endPreview(tx, preview, { reason: "expired", actor: systemActor });
+			});
+		} catch (error) {
+			ctx.log.warn({ preview_database_id: id, err: error }, "a preview's end could not be queued");
+		}
+	}
+}
