@@ -78,7 +78,7 @@ export async function startTestServer({
 		log: silentLog,
 		replica: `test-${randomBytes(3).toString("hex")}`,
 		databaseUrl: ownUrl,
-		clusterUrl,
+		clusterUrl: config.projectCluster.url ?? clusterUrl,
 		keys: [{ id: "test", key: keyBytes }],
 		...(resolver === undefined ? {} : { resolver }),
 	});
