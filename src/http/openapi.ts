@@ -26,7 +26,7 @@ export async function useOpenApi(app: FastifyInstance, options: { serverUrl: () 
 		},
 		transform: ({ schema, url, route }) => ({
 			url,
-			schema: { ...describeAccess(route.config?.access), ...schema },
+			schema: withAccess(schema, route.config?.access),
 		}),
 		refResolver: {
 			buildLocalReference: (json, _base, _fragment, index) => String(json.$id ?? `schema${index}`),
@@ -37,6 +37,12 @@ export async function useOpenApi(app: FastifyInstance, options: { serverUrl: () 
 		return reply.type("application/json").send(JSON.stringify(document));
 	});
 	await app.register(swaggerUi, { routePrefix: "/docs", staticCSP: true, uiConfig: { deepLinking: true } });
+}
+
+function withAccess(schema: Schema, access: Access | undefined): Schema {
+	const described = { ...describeAccess(access), ...schema };
+	const sentences = [describeAccess(access).description, schema?.description].filter(Boolean);
+	return sentences.length === 0 ? described : { ...described, description: sentences.join("\n\n") };
 }
 
 /** What a route asks of its caller: for readers in words, for tools as the roles of OpenAPI 3.1. */

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { scopes } from "../../src/core/principal.ts";
+import { sessionClaims, signToken } from "../fakes/clerk-keys.ts";
+import { adminOnly, scopeOf } from "./needed-scopes.ts";
 import { type Api, inSafeOrder, type Operation, pathOf, readApi } from "./operations.ts";
 import { type Sample, sampleOf } from "./samples.ts";
-import { addKey, idleJobs, startWorld, type World } from "./world.ts";
+import { addKey, idleJobs, sessionKey, startWorld, type World } from "./world.ts";
 
 let world: World;
 let api: Api;
@@ -15,27 +17,6 @@ beforeAll(async () => {
 	guarded = api.operations.filter((operation) => !operation.isPublic);
 });
 afterAll(() => world.close());
-
-/** The scope that contract §2 asks for, by path; the first that fits. Reading, then changing. */
-const scopeRules: [RegExp, string | null, string | null][] = [
-	[/\/connections$/, "credentials:read", "credentials:read"],
-	[/\/projects\/\{projectID\}\/users/, "credentials:read", "credentials:read"],
-	[/\/jobs/, "jobs:read", "projects:write"],
-	[/\/resources$|\/oauth\/start$/, "projects:write", "projects:write"],
-	[/\/api-keys/, "api_keys:read", "api_keys:write"],
-	[/^\/v1\/organizations\/\{orgID\}/, "organizations:read", "organizations:write"],
-	[/^\/v1\/webhook-event-types/, "organizations:read", null],
-	[/^\/v1\/(projects|preview-databases)/, "projects:read", "projects:write"],
-	[/^\/v1\/(me|regions)$/, null, null],
-];
-const adminOnly = new Set(["createOrganization"]);
-
-function scopeOf(operation: Operation): string | null {
-	if (adminOnly.has(operation.id)) return null;
-	const rule = scopeRules.find(([path]) => path.test(operation.path));
-	if (!rule) throw new Error(`Which scope does the contract ask for at ${operation.path}?`);
-	return operation.method === "GET" ? rule[1] : rule[2];
-}
 
 function isOrganizationRoute(operation: Operation): boolean {
 	return operation.params.includes("orgID") || operation.id === "createProject";
@@ -231,6 +212,49 @@ describe("403", () => {
 		const asked = (operation: Operation) =>
 			send(operation, world.mine.ids, { body: badBody, key: world.mine.key });
 		expect(await deviants(operations, asked, { status: 403, code: /^admin\.required$/ })).toEqual([]);
+	});
+});
+
+describe("a person signed in", () => {
+	/** What contract §2 gives members: reading without personal data, credentials and keys; changing projects. */
+	const memberScopes = ["projects:read", "projects:write", "jobs:read", "organizations:read"];
+	const adminsOnly = new Set(["createProject", "deleteProject"]);
+	const session = (role: string) =>
+		signToken(
+			sessionKey,
+			sessionClaims(2, { id: world.mine.clerkOrganizationId, role, slug: "mine" }, { exp: 4e9 }),
+		);
+
+	it("is refused as a member what the contract keeps for admins, before its body is read, and nothing else", async () => {
+		for (const operation of guarded) {
+			if (adminOnly.has(operation.id)) continue;
+			const scope = scopeOf(operation);
+			const isOpen = !adminsOnly.has(operation.id) && (scope === null || memberScopes.includes(scope));
+			const people = isOpen ? /members and admins|every known caller/ : /admins only/;
+			expect(operation.description, operation.id).toMatch(people);
+			if (isOpen) continue;
+			const sent = { ...withBadBody(operation), key: session("member") };
+			const answer = await send(operation, world.mine.ids, sent);
+			expect([operation.id, answer.status, answer.body.code]).toEqual([
+				operation.id,
+				403,
+				"role.admin_required",
+			]);
+		}
+		for (const operation of guarded.filter(({ method }) => method === "GET")) {
+			const member = await send(operation, world.mine.ids, { key: session("member") });
+			const admin = await send(operation, world.mine.ids, { key: session("admin") });
+			const isOpen = /members and admins|every known caller/.test(operation.description);
+			expect([operation.id, member.status === 403]).toEqual([operation.id, !isOpen]);
+			expect([operation.id, admin.status === 403]).toEqual([operation.id, false]);
+		}
+	});
+
+	it("meets 404 on every id-bearing route of another organization, as an admin too", async () => {
+		const asked = (operation: Operation) =>
+			send(operation, world.theirs.ids, { ...withBadBody(operation), key: session("admin") });
+		const bearing = guarded.filter(({ params }) => params.some((name) => name !== "provider"));
+		expect(await deviants(bearing, asked, { status: 404, code: /\.not_found$/ })).toEqual([]);
 	});
 });
 

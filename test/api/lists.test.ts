@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { newId, type OrganizationId, type ProjectId, toUuid } from "../../src/core/ids.ts";
+import { newId, type OrganizationId, type PreviewId, type ProjectId, toUuid } from "../../src/core/ids.ts";
 import { receiverPath, signingSecret } from "../integrations/clerk-server.ts";
 import { type Api, type Operation, pathOf, readApi } from "./operations.ts";
 import { startWorld, type World } from "./world.ts";
@@ -50,6 +50,7 @@ function grow(operation: Operation): (() => Promise<unknown>) | null {
 		listProjectAuditEvents: () => rename(project),
 		listProjects: addProject,
 		listJobs: addJob,
+		listPreviewDatabases: addPreview,
 		listIntegrations: null,
 		listIntegrationEvents: () => {
 			const signed = clerk.signedWebhook("session.ended", { id: "s" }, { secret: signingSecret });
@@ -74,6 +75,16 @@ async function addProject(): Promise<void> {
 			'id', uuid_v7(), 'slug', $2::text, 'database_name', $2::text, 'role_name', $2::text))).*
 		from projects p where id = $1`,
 		[toUuid(world.mine.projectId), name],
+	);
+}
+
+async function addPreview(): Promise<void> {
+	const name = randomUUID().slice(0, 13);
+	await world.server.sql(
+		`insert into preview_databases select (jsonb_populate_record(p, jsonb_build_object(
+			'id', uuid_v7(), 'name', $2::text, 'database_name', $2::text, 'role_name', $2::text))).*
+		from preview_databases p where id = $1`,
+		[toUuid(world.mine.ids.previewID as PreviewId), name],
 	);
 }
 
@@ -133,6 +144,7 @@ describe("a list", () => {
 			listApiKeys: null,
 			listProjects: null,
 			listIntegrations: null,
+			listPreviewDatabases: null,
 			listWebhookEndpoints: null,
 			listWebhookDeliveries: 50,
 		};

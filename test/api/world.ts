@@ -1,10 +1,15 @@
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
+import { newSigningKey } from "../fakes/clerk-keys.ts";
 import { endedJob, receiverPath, signingSecret } from "../integrations/clerk-server.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
+/** Signs the sessions of people at Clerk. */
+export const sessionKey = newSigningKey();
+
 export type Things = Tenant & {
+	clerkOrganizationId: string;
 	/** For each parameter of a path, one that is there. */
 	ids: Record<string, string>;
 };
@@ -23,7 +28,10 @@ export type World = {
 export async function startWorld(env: Record<string, string> = {}): Promise<World> {
 	const clerk = await startFakeClerk({ users: 3 });
 	const receiver = await startReceiver();
-	const server = await startTestServer({ keep: true, env: { CLERK_API_URL: clerk.origin, ...env } });
+	const server = await startTestServer({
+		keep: true,
+		env: { CLERK_API_URL: clerk.origin, CLERK_JWT_KEY: sessionKey.pem, ...env },
+	});
 	const outside = { server, clerk, receiver };
 	return {
 		...outside,
@@ -85,18 +93,23 @@ async function makeThings(
 	clerk.failNext(401);
 	const { job } = await post(`${integration}/sync`);
 	await endedJob(server, tenant, job.id);
+	const { preview, job: made } = await post(`/v1/projects/${projectId}/preview-databases`, { name });
+	await endedJob(server, tenant, made.id);
 	const ids = {
 		orgID: organizationId,
 		projectID: projectId,
 		provider: "clerk",
 		keyID,
+		previewID: preview.id,
 		jobID: job.id,
 		endpointID: endpoint.id,
 		deliveryID: delivery.id,
 		eventID: event.id,
 		inboundEventID,
 	};
-	return { ...tenant, ids };
+	const clerkOrganizationId = `org_${name}`;
+	await server.call("PATCH", organization, { key, body: { clerk_organization_id: clerkOrganizationId } });
+	return { ...tenant, clerkOrganizationId, ids };
 }
 
 /** A webhook of Clerk that changed nothing, and its id. */
