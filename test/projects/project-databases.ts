@@ -16,7 +16,7 @@ export async function asCustomer<Row extends pg.QueryResultRow>(
 	url: string,
 	...statements: string[]
 ): Promise<Row[]> {
-	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+	const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 20_000 });
 	// The server may end it at any moment, with the role's login or with the database; the next statement throws.
 	client.on("error", () => undefined);
 	await client.connect();
