@@ -18,6 +18,8 @@ import { newRequestId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
 import { replayRoutes } from "./deliveries/replay/replay-routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
+import { eventCatalogue } from "./event-catalogue.ts";
+import { eventTypeRoutes } from "./events/event-type-routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { useAccess } from "./http/access.ts";
 import { useJsonBodies, useRawBodies } from "./http/body.ts";
@@ -74,7 +76,7 @@ export async function buildApp(ctx: Context, checks: Record<string, ReadinessChe
 	useRequestLog(app, ctx.log);
 	useClosing(app, closingMs);
 	app.addSchema(ErrorWire);
-	await useOpenApi(app, { serverUrl: ctx.publicUrl });
+	await useOpenApi(app, { serverUrl: ctx.publicUrl, webhooks: eventCatalogue() });
 
 	healthRoutes(app, checks);
 	await app.register(async (inbound) => inboundScope(inbound as Api, ctx));
@@ -111,6 +113,7 @@ function apiScope(app: Api, ctx: Context): void {
 	integrationRoutes(app, ctx);
 	inboundEventRoutes(app, ctx);
 	eventRoutes(app, ctx);
+	eventTypeRoutes(app, eventCatalogue());
 	endpointRoutes(app, ctx);
 	deliveryRoutes(app, ctx);
 	replayRoutes(app, ctx);

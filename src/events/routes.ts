@@ -99,7 +99,7 @@ function eraseRoute(app: Api, ctx: Context): void {
 		schema: {
 			tags,
 			operationId: "eraseEventPayload",
-			description: "Erases what the event said. Deliveries of it that wait end as failed.",
+			summary: "Erases what the event said. Deliveries of it that wait end as failed.",
 			params: eventParams,
 			response: answers({ 200: Type.Object({ erased: Type.Literal(true) }) }),
 		},

@@ -2,7 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { DeliverySummaryWire } from "../deliveries/wire.ts";
 import { ListQuery, nextCursor, nullable, Timestamp, text } from "../http/wire.ts";
 import type { WebhookEvent } from "./event.ts";
-import { eventTypeLengthMax, eventTypePattern } from "./event-types.ts";
+import { type EventType, eventTypeLengthMax, eventTypePattern } from "./event-types.ts";
 
 const EventWire = Type.Object({
 	id: Type.String(),
@@ -67,3 +67,23 @@ export const ListEventsQuery = Type.Composite([
 		type: Type.Optional(Type.String({ pattern: eventTypePattern, maxLength: eventTypeLengthMax })),
 	}),
 ]);
+
+const EventTypeWire = Type.Object({
+	type: Type.String(),
+	description: Type.String(),
+	published_by: Type.Unsafe<EventType["publishedBy"]>(
+		Type.String({
+			enum: ["server", "publisher"],
+			description: "Only the server sends its own types; the others are for publishers.",
+		}),
+	),
+	schema: Type.Object({}, { additionalProperties: true, description: "JSON Schema of the envelope." }),
+	example: Type.Object({}, { additionalProperties: true, description: "An envelope." }),
+});
+
+export const EventTypesWire = Type.Object({ event_types: Type.Array(EventTypeWire) });
+
+export function toEventTypeWire(eventType: EventType): Static<typeof EventTypeWire> {
+	const { type, description, publishedBy, schema, example } = eventType;
+	return { type, description, published_by: publishedBy, schema, example };
+}

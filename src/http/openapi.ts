@@ -10,8 +10,14 @@ Every refusal has the body of the schema \`Error\`. Lists are newest first.`;
 
 type Schema = Pick<FastifySchema, "description" | "security">;
 
+type OpenApiOptions = {
+	serverUrl: () => string;
+	/** What the server sends: a type, and its body's JSON Schema and example. */
+	webhooks: readonly { type: string; description: string; schema: object; example: unknown }[];
+};
+
 /** Serves the OpenAPI 3.1 document, made from the routes' schemas, and a page to read and try it. */
-export async function useOpenApi(app: FastifyInstance, options: { serverUrl: () => string }): Promise<void> {
+export async function useOpenApi(app: FastifyInstance, options: OpenApiOptions): Promise<void> {
 	await app.register(swagger, {
 		openapi: {
 			openapi: "3.1.0",
@@ -23,6 +29,7 @@ export async function useOpenApi(app: FastifyInstance, options: { serverUrl: () 
 				},
 			},
 			security: [{ bearer: [] }, { apiKey: [] }],
+			webhooks: Object.fromEntries(options.webhooks.map(describeWebhook)),
 		},
 		transform: ({ schema, url, route }) => ({
 			url,
@@ -71,4 +78,19 @@ function withOptionalBodies<Document extends { paths?: object }>(document: Docum
 		if (requestBody && schema) requestBody.required = "required" in schema || "if" in schema;
 	}
 	return copy;
+}
+
+function describeWebhook({
+	type,
+	description: summary,
+	schema,
+	example,
+}: OpenApiOptions["webhooks"][number]) {
+	const operation = {
+		summary,
+		tags: ["Events"],
+		requestBody: { content: { "application/json": { schema, example } } },
+		responses: { "2XX": { description: "Received; anything else is tried again." } },
+	};
+	return [type, { post: operation }];
 }
