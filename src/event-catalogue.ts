@@ -2,6 +2,7 @@ import * as example from "./event-examples.ts";
 import { type CatalogueType, type EventType, publisherTypes, serverTypes } from "./events/event-types.ts";
 import { IntegrationWire } from "./integrations/wire.ts";
 import { JobWire } from "./jobs/wire.ts";
+import { PreviewWire } from "./previews/wire.ts";
 import { ProjectWire } from "./projects/wire.ts";
 
 type Entry = {
@@ -27,27 +28,8 @@ export function eventCatalogue(): EventType[] {
 
 const text = { type: "string" };
 const textOrNull = { type: ["string", "null"] };
-const portOrNull = { type: ["integer", "null"] };
 const time = { type: "string", description: "RFC 3339, UTC, with milliseconds." };
 const timeOrNull = { ...time, type: ["string", "null"] };
-
-const preview = allOf({
-	id: text,
-	project_id: text,
-	name: text,
-	mode: { enum: ["empty", "clone"] },
-	state: { enum: ["provisioning", "ready", "failed", "deleting"] },
-	database_name: textOrNull,
-	role_name: textOrNull,
-	direct_port: portOrNull,
-	pooled_port: portOrNull,
-	public_host: textOrNull,
-	ssl_mode: textOrNull,
-	last_error: textOrNull,
-	ttl_expires_at: time,
-	created_at: time,
-	updated_at: time,
-});
 
 const user = allOf({
 	provider: text,
@@ -70,7 +52,7 @@ const user = allOf({
 
 const ofJob = allOf({ job: JobWire });
 const ofProject = allOf({ project: ProjectWire });
-const ofPreview = allOf({ preview });
+const ofPreview = allOf({ preview: PreviewWire });
 const ofIntegration = allOf({ integration: IntegrationWire });
 const ofDeployment = allOf({
 	deployment: allOf({ id: text, project_id: text, provider: text, state: text }),

@@ -1,5 +1,6 @@
 import type { toIntegrationWire } from "./integrations/wire.ts";
 import type { toJobWire } from "./jobs/wire.ts";
+import type { toPreviewWire } from "./previews/wire.ts";
 import type { toProjectWire } from "./projects/wire.ts";
 
 const at = "2026-01-31T12:00:00.000Z";
@@ -65,7 +66,7 @@ export const project: ReturnType<typeof toProjectWire> = {
 	updated_at: at,
 };
 
-export const preview = {
+export const preview: ReturnType<typeof toPreviewWire> = {
 	id: "pvw_01kg9v3v00e11s8000000000a6",
 	project_id: projectId,
 	name: "branch-checkout",

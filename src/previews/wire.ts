@@ -6,7 +6,7 @@ import type { Preview } from "./preview.ts";
 
 const Mode = Type.Unsafe<Preview["mode"]>(Type.String({ enum: ["empty", "clone"] }));
 
-const PreviewWire = Type.Object({
+export const PreviewWire = Type.Object({
 	id: Type.String(),
 	project_id: Type.String(),
 	name: Type.String(),

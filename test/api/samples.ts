@@ -70,7 +70,6 @@ function samplesOf({ clerk, receiver }: World): Record<string, Sample> {
 		rotateWebhookEndpointSecret: { status: 200, body: { grace_hours: 1 } },
 		testWebhookEndpoint: { status: 202 },
 		redeliverWebhookDelivery: { status: 202 },
-		replayWebhookEndpoint: { status: 202, body: { since: "2020-01-01T00:00:00Z" } },
 		eraseEventPayload: { status: 200 },
 	};
 }

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isServerType } from "../../src/events/event-types.ts";
 import { accepted, connectClerk, countUsers, createEndpoint, endOfJob } from "../demo/connect-steps.ts";
 import { surviveOutage } from "../demo/outage-steps.ts";
 import { createClosers, openStory, type Story } from "../demo/story.ts";
 import { deleteUser, sendForgeries, sendOldNews, updateUser } from "../demo/user-steps.ts";
+import { faultsOf } from "../events/catalogue.ts";
 
 /** The story that `npm run demo` tells: each step stands on the ones before it. */
 describe("from Clerk to a verified webhook, with the real server as a process", () => {
@@ -74,6 +76,15 @@ describe("from Clerk to a verified webhook, with the real server as a process", 
 	it("has signed every attempt so that svix, standardwebhooks and a plain HMAC accept it", () => {
 		expect(story.receiver.faults).toEqual([]);
 		expect(story.receiver.arrivals.length).toBeGreaterThanOrEqual(25 * 3 + 4);
+	});
+
+	it("has sent nothing that the catalogue of event types does not describe", () => {
+		for (const { eventId, type, data } of story.receiver.arrivals) {
+			// What the story publishes itself is a publisher's own.
+			if (!isServerType(type)) continue;
+			const envelope = { id: eventId, type, created_at: new Date().toISOString(), data };
+			expect(faultsOf(envelope)).toBeNull();
+		}
 	});
 
 	it("ends with exit code 0 on SIGTERM", async () => {
