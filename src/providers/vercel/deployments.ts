@@ -37,7 +37,7 @@ export async function listDeployments(
 		projectId: target.id,
 		limit: pageSize,
 		// "After" in Vercel's words, and "at or after" in ours.
-		since: since.getTime() - 1,
+		since: Math.max(0, since.getTime() - 1),
 		until: cursor ?? undefined,
 	};
 	const { deployments, pagination } = await ask(
