@@ -57,7 +57,7 @@ export type HookRegistered = {
 	note: string | null;
 };
 
-/** `repaired` brings the hooks as they are now; after `missing` the caller registers anew. */
+/** `repaired` brings the hooks as they are now; after `missing` the caller registers anew, then deletes the old ones. */
 export type HookCheck =
 	| { state: "standing" }
 	| { state: "repaired"; hooks: RemoteHook[] }

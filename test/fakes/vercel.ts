@@ -92,9 +92,11 @@ async function main(): Promise<void> {
 			port: { type: "string", default: "0" },
 			token: { type: "string", default: "vct_fake" },
 			project: { type: "string", default: "web" },
+			"redirect-uri": { type: "string" },
 		},
 	});
 	const fake = await startFakeVercel({ port: Number(values.port) });
+	fake.integration.redirectUri = values["redirect-uri"] ?? fake.integration.redirectUri;
 	fake.addToken({ token: values.token });
 	const project = fake.addProject({ name: values.project });
 	process.stdout.write(`${fake.origin} ${project.id} ${fake.teamId}\n`);

@@ -65,6 +65,20 @@ describe("registering a webhook at Vercel", () => {
 		expect((await vercel.listHooks(access)).map((hook) => hook.url)).toEqual([url]);
 	});
 
+	it("is called again by what was not taken, with the same bytes and signature", async () => {
+		const { fake, vercel, access, project } = await startVercelSite();
+		const receiver = await startReceiver();
+		onTestFinished(() => receiver.close());
+		receiver.respondWith(503, 200);
+		await vercel.registerHook(access, { url: receiver.url, secret });
+		await fake.deliver([fake.deploy(project, { branch: "main" }).event]);
+		expect((await fake.retryFailed()).map(({ status }) => status)).toEqual([200]);
+		expect(await fake.retryFailed()).toEqual([]);
+		const [first, second] = receiver.requests;
+		expect(second?.body).toEqual(first?.body);
+		expect(second?.headers["x-vercel-signature"]).toBe(first?.headers["x-vercel-signature"]);
+	});
+
 	it("may be called by an event before it is answered", async () => {
 		const { fake, vercel, access, project } = await startVercelSite();
 		const receiver = await startReceiver();

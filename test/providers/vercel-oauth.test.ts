@@ -86,6 +86,16 @@ describe("installing the integration at Vercel", () => {
 		expect(JSON.stringify([error, String(error.cause)])).not.toContain("wrong-secret");
 	});
 
+	it("repeats nothing that a refusal echoes of what was sent", async () => {
+		const { site, oauth } = await start();
+		const callback = agreed(site, oauth);
+		site.fake.failNext(400, { code: callback.code });
+		const ofCode = await refusalOf(exchange(site, oauth, callback));
+		site.fake.failNext(400, { code: `bad ${site.fake.integration.clientSecret}` });
+		const ofSecret = await refusalOf(exchange(site, oauth, callback));
+		expect([ofCode.vendorCode, ofSecret.vendorCode]).toEqual([undefined, undefined]);
+	});
+
 	it("tells an outage, a limit and nonsense from a refusal", async () => {
 		const { site, oauth } = await start();
 		const failed = async () => (await refusalOf(exchange(site, oauth, agreed(site, oauth)))).reason;

@@ -86,6 +86,23 @@ describe("pushing variables to Vercel", () => {
 		]);
 	});
 
+	it("leaves to the user's own environments what it takes over from the common ones", async () => {
+		const { fake, vercel, access, project } = await startVercelSite();
+		const targets = ["production", "preview"];
+		const theirs = {
+			key: "DATABASE_URL",
+			type: "sensitive",
+			target: targets,
+			customEnvironmentIds: ["env_qa"],
+		};
+		fake.addVariable(project, theirs);
+		await vercel.pushVariables(access, { desired: [databaseUrl("postgres://pooled")], owned: [] });
+		expect(project.variables.map(({ value, target }) => [value, target])).toEqual([
+			["by-hand", []],
+			["postgres://pooled", targets],
+		]);
+	});
+
 	it("does not say that it took over a variable of its own whose write was never recorded", async () => {
 		const { fake, vercel, access, project } = await startVercelSite();
 		const desired = [databaseUrl("postgres://pooled")];

@@ -112,13 +112,12 @@ describe("reading a Vercel webhook", () => {
 		expect(event?.type).toBe("t");
 	});
 
-	it("takes no longer for a huge commit message", () => {
+	it("keeps 4,000 characters of a commit message at most, and searches no more for addresses", () => {
 		const { deployment } = readyEvent.payload;
 		const meta = { githubCommitRef: "x", githubCommitMessage: "a".repeat(1_000_000) };
-		const startedAt = performance.now();
-		const deploymentRead = interpret(eventOf("deployment.ready", { deployment: { ...deployment, meta } }));
-		expect(performance.now() - startedAt).toBeLessThan(500);
-		expect(deploymentRead?.commitMessage).toHaveLength(1000);
+		const event = read(eventOf("deployment.ready", { deployment: { ...deployment, meta } }));
+		expect(JSON.stringify(event.document).match(/a{1000,}/)?.[0]).toHaveLength(4000);
+		expect(vercel.interpret(event)?.commitMessage).toHaveLength(1000);
 	});
 });
 

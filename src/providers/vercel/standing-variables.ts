@@ -12,6 +12,8 @@ export type Standing = {
 	key: string;
 	isSensitive: boolean;
 	targets: string[];
+	/** It is also that of environments which the user made, and which are never ours. */
+	isCustom: boolean;
 	branch: string | null;
 	isMarked: boolean;
 	version: string | null;
@@ -38,6 +40,7 @@ function toStanding(variable: VercelVariable): Standing | null {
 		key: variable.key,
 		isSensitive: variable.type === "sensitive",
 		targets: typeof target === "string" ? [target] : (target ?? []),
+		isCustom: (variable.customEnvironmentIds ?? []).length > 0,
 		branch: variable.gitBranch || null,
 		isMarked: variable.comment === comment,
 		version: typeof variable.updatedAt === "number" ? String(variable.updatedAt) : null,

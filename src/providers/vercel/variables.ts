@@ -121,7 +121,7 @@ async function clear(
 ): Promise<void> {
 	for (const rival of rivalsOf(variable, standing)) {
 		const rest = rival.targets.filter((target) => !targetsOf(variable).includes(target));
-		if (rest.length === 0 || rival.isMarked) await remove(http, access, rival);
+		if (rival.isMarked || (rest.length === 0 && !rival.isCustom)) await remove(http, access, rival);
 		else {
 			const call = { method: "PATCH" as const, path: variablePath(access, rival), query: scope(access) };
 			await tell(http, access, { ...call, body: { target: rest } });
@@ -151,7 +151,7 @@ async function create(
 	if (variables.length === 0) return;
 	for (const variable of variables) {
 		const inTheWay = standing.filter(
-			(each) => !(each.isSensitive && sameTargets(each.targets, targetsOf(variable))),
+			(each) => !each.isSensitive || each.isCustom || !sameTargets(each.targets, targetsOf(variable)),
 		);
 		await clear(http, access, variable, inTheWay);
 	}

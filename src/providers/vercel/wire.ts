@@ -15,6 +15,7 @@ const Variable = Type.Object({
 	key: Type.String(),
 	type: Type.String(),
 	target: Nullable(Type.Union([Type.String(), Type.Array(Type.String())])),
+	customEnvironmentIds: Nullable(Type.Array(Type.String())),
 	gitBranch: Nullable(Type.String()),
 	comment: Nullable(Type.String()),
 	updatedAt: Moment,

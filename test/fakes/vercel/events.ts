@@ -64,8 +64,8 @@ export function deploymentEvent(state: State, type: string, deployment: FakeDepl
 /** The bytes and headers of one delivery. */
 export function signedDelivery(secret: string, event: object) {
 	const body = JSON.stringify(event);
-	const signature = createHmac("sha1", secret).update(body).digest("hex");
-	return { headers: { "content-type": "application/json", "x-vercel-signature": signature }, body };
+	const headers = { "content-type": "application/json", "x-vercel-signature": signatureOf(secret, body) };
+	return { headers, body };
 }
 
 /**
@@ -92,23 +92,42 @@ export async function deliver(
 	return sent;
 }
 
-export async function send(state: State, hook: FakeHook, event: FakeEvent): Promise<SentEvent> {
-	const { headers, body } = signedDelivery(hook.secret, event);
-	const sent: SentEvent = { hookId: hook.id, type: event.type, body, status: null };
+export function send(state: State, hook: FakeHook, event: FakeEvent): Promise<SentEvent> {
+	return post(state, hook, event.type, JSON.stringify(event));
+}
+
+/** Tries once more what was not answered with a 2xx, as Vercel does for a day; a hook that is gone gets nothing. */
+export async function retryFailed(state: State): Promise<SentEvent[]> {
+	const failed = state.sent.filter(({ status, isRetried }) => !isRetried && !(status && status < 300));
+	const again: SentEvent[] = [];
+	for (const sent of failed) {
+		const hook = state.hooks.get(sent.hookId);
+		sent.isRetried = true;
+		if (hook !== undefined) again.push(await post(state, hook, sent.type, sent.body));
+	}
+	return again;
+}
+
+async function post(state: State, hook: FakeHook, type: string, body: string): Promise<SentEvent> {
+	const sent: SentEvent = { hookId: hook.id, type, body, status: null, isRetried: false };
 	state.sent.push(sent);
 	try {
-		const response = await fetch(hook.url, {
-			method: "POST",
-			headers,
-			body,
-			signal: AbortSignal.timeout(30_000),
-		});
+		const headers = {
+			"content-type": "application/json",
+			"x-vercel-signature": signatureOf(hook.secret, body),
+		};
+		const signal = AbortSignal.timeout(30_000);
+		const response = await fetch(hook.url, { method: "POST", headers, body, signal, redirect: "manual" });
 		await response.arrayBuffer();
 		sent.status = response.status;
 	} catch {
-		sent.status = null;
+		// Nobody answered: `status` stays null.
 	}
 	return sent;
+}
+
+function signatureOf(secret: string, body: string): string {
+	return createHmac("sha1", secret).update(body).digest("hex");
 }
 
 function hears(hook: FakeHook, event: FakeEvent): boolean {

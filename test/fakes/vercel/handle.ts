@@ -5,6 +5,7 @@ import {
 	deploymentEvent,
 	type FakeEvent,
 	finishDeployment,
+	retryFailed,
 	send,
 	signedDelivery,
 } from "./events.ts";
@@ -121,6 +122,8 @@ function deployments(state: State) {
 		/** Sends one event to one hook, whatever it listens to. */
 		send: (hook: FakeHook, event: FakeEvent) => send(state, hook, event),
 		signedDelivery,
+		/** Tries once more what was not answered with a 2xx. */
+		retryFailed: () => retryFailed(state),
 		/** Sends this event to a new hook before its create call is answered. */
 		sendBeforeHookAnswer(event: FakeEvent): void {
 			state.beforeHookAnswer = async (hook) => {

@@ -16,6 +16,7 @@ export type FakeVariable = {
 	value: string;
 	type: string;
 	target: string[];
+	customEnvironmentIds?: string[];
 	gitBranch?: string;
 	comment?: string;
 	createdAt: number;
@@ -85,7 +86,14 @@ export type FakeRequest = {
 	body: unknown;
 };
 
-export type SentEvent = { hookId: string; type: string; body: string; status: number | null };
+/** One try. `status` is null while it is not answered, and when it never was. */
+export type SentEvent = {
+	hookId: string;
+	type: string;
+	body: string;
+	status: number | null;
+	isRetried: boolean;
+};
 
 export type State = {
 	userId: string;

@@ -16,7 +16,8 @@ const types = ["system", "secret", "encrypted", "plain", "sensitive"];
 const targets = ["production", "preview", "development"];
 const fields = ["key", "value", "type", "target", "gitBranch", "comment", "customEnvironmentIds"];
 
-type Fields = Partial<Pick<FakeVariable, "key" | "value" | "type" | "target" | "gitBranch" | "comment">>;
+type Fields = Partial<Omit<FakeVariable, "id" | "createdAt" | "updatedAt">>;
+type NewVariable = Fields & Pick<FakeVariable, "key" | "value" | "type" | "target">;
 type Failure = { error: { code: string; message: string; envVarKey?: string; target?: string[] } };
 
 export function listVariables(project: FakeProject, query: Record<string, string>): Answer {
@@ -40,7 +41,7 @@ export function createVariables(
 	}
 	const created: FakeVariable[] = [];
 	const failed: Failure[] = [];
-	for (const each of given as Required<Fields>[]) {
+	for (const each of given as NewVariable[]) {
 		const result = forcedFailure(state, each.key) ?? createOne(state, project, each, query.upsert === "true");
 		if ("error" in result) failed.push(result);
 		else created.push(result);
@@ -94,7 +95,7 @@ export function resolveVariables(
 function createOne(
 	state: State,
 	project: FakeProject,
-	given: Required<Fields>,
+	given: NewVariable,
 	isUpsert: boolean,
 ): FakeVariable | Failure {
 	const rivals = project.variables.filter((each) => overlaps(each, given));
@@ -140,7 +141,8 @@ function checkVariable(project: FakeProject, given: Fields, isNew: boolean): Ans
 	}
 	if (typeof value !== "string" || (isNew && value === "")) return badRequest("Invalid request: `value`.");
 	if (type === undefined || !types.includes(type)) return badRequest("Invalid request: `type`.");
-	if (!Array.isArray(target) || target.length === 0 || target.some((each) => !targets.includes(each))) {
+	const isSomewhere = Array.isArray(target) && target.length + (given.customEnvironmentIds ?? []).length > 0;
+	if (!isSomewhere || target.some((each) => !targets.includes(each))) {
 		return badRequest("Invalid request: `target`.");
 	}
 	if (type === "sensitive" && target.includes("development")) {

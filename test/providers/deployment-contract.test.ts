@@ -1,0 +1,71 @@
+import { readdir } from "node:fs/promises";
+import { Value } from "@sinclair/typebox/value";
+import { describe, expect, it } from "vitest";
+import type { DeploymentProvider } from "../../src/providers/deployment-provider.ts";
+import { createVercel } from "../../src/providers/vercel/index.ts";
+
+/** A port that nothing listens on: the contract asks nothing of a platform. */
+const origin = "http://127.0.0.1:9";
+const providers: DeploymentProvider[] = [createVercel({ origin, oauth: null })];
+
+describe.each(providers.map((provider) => [provider.id, provider] as const))(
+	"the platform %s",
+	(id, provider) => {
+		it("is named for a path and for people, and has fixtures", async () => {
+			expect(id).toMatch(/^[a-z0-9_]+$/);
+			expect(provider.pathNames).toContain(id);
+			expect(provider.displayName).not.toBe("");
+			expect(await readdir(new URL(`../fixtures/${id}`, import.meta.url))).not.toEqual([]);
+		});
+
+		it("is connected by naming the target; the token may come from OAuth", () => {
+			const { connectBody, targetField } = provider;
+			expect(Value.Check(connectBody, { [targetField]: "web" })).toBe(true);
+			expect(Value.Check(connectBody, { [targetField]: "web", token: "t", preview_branches: true })).toBe(
+				true,
+			);
+			expect(Value.Check(connectBody, { token: "t" })).toBe(false);
+			expect(Value.Check(connectBody, { [targetField]: "web", unknown: 1 })).toBe(false);
+			expect(provider.credentialKeys).toContain("token");
+		});
+
+		it("never gives previews the variables of production once branches have their own", () => {
+			const shared = provider.defaultTargets({ previewBranches: false });
+			const own = provider.defaultTargets({ previewBranches: true });
+			expect(own).toEqual(["production"]);
+			expect(shared).toContain("production");
+			for (const target of [...shared, ...own]) expect(provider.variableTargets).toContain(target);
+		});
+
+		it("never takes an unsigned webhook for genuine", () => {
+			const input = { rawBody: Buffer.from("{}"), headers: {}, now: new Date() };
+			expect(provider.verifyWebhook({ ...input, secrets: [] })).toBe("missing_signature");
+			expect(provider.verifyWebhook({ ...input, secrets: ["secret"] })).toBe("missing_signature");
+		});
+
+		it.each(["", "\u0000", "null", "[]", '"text"', "{", "[[[["])(
+			"reads no event from the body %j",
+			(body) => {
+				const input = { rawBody: Buffer.from(body), headers: {}, event: "deploy_created" };
+				expect(provider.readWebhook(input)).toBeNull();
+			},
+		);
+
+		it("has no opinion on a type that it does not know", () => {
+			expect(provider.interpret({ type: "no.such_type", document: {}, occurredAt: new Date() })).toBeNull();
+		});
+
+		it("asks for a retry while the secret is on its way, and never answers a status that destroys a hook", () => {
+			const { noIntegration, badSignature, noSecretYet } = provider.refusals;
+			expect(noSecretYet).toBe(503);
+			expect([noIntegration, badSignature]).not.toContain(410);
+			expect(badSignature).toBe(401);
+		});
+
+		it("names the variables that OAuth waits for", () => {
+			expect(provider.oauth).toBeNull();
+			expect(provider.oauthVariables).toContain(`${id.toUpperCase()}_CLIENT_ID`);
+			expect(provider.oauthVariables).toContain(`${id.toUpperCase()}_CLIENT_SECRET`);
+		});
+	},
+);
