@@ -2,11 +2,15 @@ import { readdir } from "node:fs/promises";
 import { Value } from "@sinclair/typebox/value";
 import { describe, expect, it } from "vitest";
 import type { DeploymentProvider } from "../../src/providers/deployment-provider.ts";
+import { createNetlify } from "../../src/providers/netlify/index.ts";
 import { createVercel } from "../../src/providers/vercel/index.ts";
 
 /** A port that nothing listens on: the contract asks nothing of a platform. */
 const origin = "http://127.0.0.1:9";
-const providers: DeploymentProvider[] = [createVercel({ origin, oauth: null })];
+const providers: DeploymentProvider[] = [
+	createVercel({ origin, oauth: null }),
+	createNetlify({ origin, oauth: null }),
+];
 
 describe.each(providers.map((provider) => [provider.id, provider] as const))(
 	"the platform %s",
