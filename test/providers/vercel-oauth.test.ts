@@ -73,6 +73,21 @@ describe("installing the integration at Vercel", () => {
 		]);
 	});
 
+	it("asks for the installation with the new token where Vercel's answer does not name it", async () => {
+		const { site, oauth } = await start();
+		const own = await exchange(site, oauth, agreed(site, oauth));
+		const other = site.fake.addTeam("Beta");
+		const token = site.fake.addToken({ teamIds: [other], isPersonal: false });
+		const answer = JSON.stringify({ access_token: token, team_id: other });
+		site.fake.garbageNext(answer, { matches: /access_token$/ });
+		const theirs = { ...agreed(site, oauth), installationId: own.installationId };
+		expect((await refusalOf(exchange(site, oauth, theirs))).reason).toBe("invalid_grant");
+		site.fake.garbageNext(JSON.stringify({ access_token: own.credentials.token, team_id: own.teamId }), {
+			matches: /access_token$/,
+		});
+		expect((await exchange(site, oauth, theirs)).installationId).toBe(own.installationId);
+	});
+
 	it("says when the server's own client is wrong", async () => {
 		const { site } = await start();
 		const client = { ...site.fake.integration, clientSecret: "wrong-secret" };

@@ -7,8 +7,8 @@ import {
 	type PlatformOAuth,
 	requestToken,
 } from "../oauth.ts";
-import { ask, explained, isRefusal, provider, scopeOf, tell } from "./client.ts";
-import { isToken, isWithId } from "./wire.ts";
+import { explained, isRefusal, provider, scopeOf, tell } from "./client.ts";
+import { isToken } from "./wire.ts";
 
 export type VercelOAuthClient = {
 	clientId: string;
@@ -92,8 +92,7 @@ async function checkInstallation(
 		query: scopeOf(teamId),
 	};
 	try {
-		const found = await ask(http, { credentials, ...(signal ? { signal } : {}) }, call, isWithId);
-		if (found.id !== installationId) throw new ProviderError("invalid_grant", sentence, { provider });
+		await tell(http, { credentials, ...(signal ? { signal } : {}) }, call);
 	} catch (error) {
 		if (isRefusal(error, "not_found", "forbidden")) throw explained(error, sentence, "invalid_grant");
 		throw error;

@@ -60,8 +60,7 @@ export function isUnchanged(
 		record.fingerprint === variable.fingerprint &&
 		record.version === own.version &&
 		own.isSensitive &&
-		sameTargets(own.targets, targetsOf(variable)) &&
-		rivalsOf(variable, standing).length === 1
+		sameTargets(own.targets, targetsOf(variable))
 	);
 }
 

@@ -128,7 +128,6 @@ export const isDeploymentCreated = guard(Type.Object({ id: Nullable(Type.String(
 export const isEvent = guard(Event);
 export const isEventPayload = guard(EventPayload);
 export const isToken = guard(Token);
-export const isWithId = guard(Type.Object({ id: Id }));
 
 /** Milliseconds since 1970 as a Date; null when absent or outside of what a Date can hold. */
 export function toMoment(milliseconds: number | null | undefined): Date | null {
