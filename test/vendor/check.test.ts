@@ -93,6 +93,32 @@ describe.each([
 });
 
 describe("the check of a vendor", () => {
+	it("takes a parameter that is an exception, which then has to be sent", async () => {
+		const undocumentedParameters = { "POST /v1/things?size": "read by the vendor's own code" };
+		const calls = [{ path: "/v1/things?size=5" }];
+		expect((await judge(openApi, calls, {}, { undocumentedParameters })).faults).toEqual([]);
+		expect((await judge(openApi, [{ path: "/v1/things" }], {}, { undocumentedParameters })).faults).toEqual([
+			"POST /v1/things?size: is listed as undocumented, and was not called so",
+		]);
+	});
+
+	it("reads a null in an answer as nothing where the document has no word for it", async () => {
+		const calls = [{ path: "/v1/things" }];
+		const answer = { body: { id: "1", size: null, parts: [{ id: null }] } };
+		const document = structuredClone(openApi);
+		Object.assign(
+			document.paths["/v1/things"].post.responses[200].content["application/json"].schema.properties,
+			{
+				size: { type: "number" },
+			},
+		);
+		expect((await judge(document, calls, answer)).faults).toHaveLength(1);
+		expect((await judge(document, calls, answer, { nullIsAbsent: true })).faults).toEqual([]);
+		expect(
+			(await judge(document, calls, { body: { id: null } }, { nullIsAbsent: true })).faults,
+		).toHaveLength(1);
+	});
+
 	it("does not pass an exercise that makes no call", async () => {
 		expect((await judge(openApi, [], {})).faults).toEqual(["the exercise made no call"]);
 	});

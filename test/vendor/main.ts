@@ -2,10 +2,11 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkVendor, type Vendor } from "./check.ts";
+import { netlify } from "./netlify.ts";
 import { vercel } from "./vercel.ts";
 
 /** Every vendor with an official document, one line each. */
-const vendors: Vendor[] = [vercel];
+const vendors: Vendor[] = [vercel, netlify];
 
 /**
  * `npm run check:vendor`: holds our clients and our fakes to the vendors' official API documents. Those are the
@@ -31,7 +32,10 @@ async function check(vendor: Vendor, path: string): Promise<void> {
 	console.log(
 		`${vendor.name}: ${exchanges} exchanges, ${operations.length} operations, by ${vendor.document}`,
 	);
-	for (const [operation, why] of Object.entries(vendor.undocumented)) {
+	for (const [operation, why] of Object.entries({
+		...vendor.undocumented,
+		...vendor.undocumentedParameters,
+	})) {
 		console.log(`  not in the document: ${operation} (${why})`);
 	}
 	for (const fault of faults) console.error(`  ${fault}`);

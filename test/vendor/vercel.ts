@@ -1,8 +1,7 @@
 import type { DeploymentProvider, PlatformAccess } from "../../src/providers/deployment-provider.ts";
-import { ProviderError } from "../../src/providers/errors.ts";
 import { createVercel } from "../../src/providers/vercel/index.ts";
 import { type FakeVercel, startFakeVercel } from "../fakes/vercel.ts";
-import type { Vendor } from "./check.ts";
+import { refused, type Vendor } from "./check.ts";
 
 export const vercel: Vendor = {
 	name: "Vercel",
@@ -126,15 +125,4 @@ async function exerciseOAuth(fake: FakeVercel, { oauth }: DeploymentProvider): P
 	await refused(oauth.exchangeCode(input));
 	await oauth.revoke?.(grant);
 	await oauth.revoke?.(grant);
-}
-
-/** The call is made for its exchange, and has to be refused. */
-async function refused(call: Promise<unknown>): Promise<void> {
-	try {
-		await call;
-	} catch (error) {
-		if (error instanceof ProviderError) return;
-		throw error;
-	}
-	throw new Error("A call that had to be refused was not.");
 }
