@@ -238,4 +238,14 @@ describe("Netlify's OAuth flow", () => {
 		);
 		expect((await failure(oauth.refresh({ credentials: { token }, now }))).reason).toBe("invalid_grant");
 	});
+
+	it("keeps the means to renew a token when the answer brings no new ones", async () => {
+		const { fake, oauth } = await startOAuth();
+		fake.garbleNext('{"access_token":"nfo_new","token_type":"Bearer","expires_in":60}');
+		const renewed = await oauth.refresh?.({ credentials: { token, refresh_token: "kept" }, now });
+		expect(renewed).toMatchObject({
+			credentials: { token: "nfo_new", refresh_token: "kept" },
+			expiresAt: new Date("2026-05-01T00:01:00.000Z"),
+		});
+	});
 });

@@ -58,6 +58,14 @@ describe("hooks at Netlify", () => {
 		expect(note).toContain("deploy_building");
 	});
 
+	it("do not count as signed when the account gets no event at all", async () => {
+		const site = await startNetlify();
+		site.fake.quirks.restrictedEvents = [...events];
+		const { hooks, signingSecret, note } = await register(site);
+		expect([hooks, signingSecret]).toEqual([[], null]);
+		expect(note).toContain("deploy_created");
+	});
+
 	it("are made once, however often they are registered under one URL", async () => {
 		const site = await startNetlify();
 		const first = await register(site);

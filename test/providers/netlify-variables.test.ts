@@ -121,6 +121,36 @@ describe("variables at Netlify", () => {
 		expect(site.fake.values("DATABASE_URL")).toEqual(everywhere("one"));
 	});
 
+	it("that leave a context leave the branches' values there, and then rest", async () => {
+		const site = await startNetlify();
+		const base = await push(site, urls("one"));
+		const branch = await push(site, urls("preview", { branch: "feature/x" }), base.owned);
+		const desired = urls("one", { targets: ["production"] });
+		const less = await push(site, desired, [...base.owned, ...branch.owned]);
+		const left = { production: "postgres://one", "branch:feature/x": "postgres://preview" };
+		expect(site.fake.values("DATABASE_URL")).toEqual(left);
+		site.fake.exchanges.splice(0);
+		expect((await push(site, desired, [...less.owned, ...branch.owned])).written).toEqual([]);
+		expect(site.fake.writes()).toEqual([]);
+	});
+
+	it("that someone made readable become secret again, and are left on removal", async () => {
+		const site = await startNetlify();
+		const { owned } = await push(site, urls("one"));
+		const variables = site.fake.variables.get(`${site.fake.site.accountId}/${site.fake.site.id}`);
+		const variable = variables?.get("DATABASE_URL");
+		if (variable === undefined) throw new Error("Nothing stands there.");
+		variable.is_secret = false;
+		const [first, second] = owned;
+		expect(await site.netlify.removeVariables(site.access, owned)).toEqual({
+			removed: [second],
+			kept: [first],
+		});
+		expect(site.fake.values("DATABASE_URL")).toEqual(everywhere("one"));
+		await push(site, urls("one"), owned);
+		expect(variables?.get("DATABASE_URL")?.is_secret).toBe(true);
+	});
+
 	it("that stood there before are taken over and said so; values of other contexts stay", async () => {
 		const site = await startNetlify();
 		await ownersVariable(site, {
