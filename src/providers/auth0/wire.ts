@@ -69,7 +69,6 @@ const ApiCall = Type.Object({
 });
 
 export type Auth0User = Static<typeof User>;
-export type Auth0StreamEvent = Static<typeof StreamEvent>;
 export type Auth0LogEntry = Static<typeof LogEntry>;
 export type Auth0ActionPost = Static<typeof ActionPost>;
 
