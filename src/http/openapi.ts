@@ -46,10 +46,11 @@ export async function useOpenApi(app: FastifyInstance, options: OpenApiOptions):
 	await app.register(swaggerUi, { routePrefix: "/docs", staticCSP: true, uiConfig: { deepLinking: true } });
 }
 
+/** What the route says of itself, and behind that what it asks of its caller. */
 function withAccess(schema: Schema, access: Access | undefined): Schema {
-	const described = { ...describeAccess(access), ...schema };
-	const sentences = [describeAccess(access).description, schema?.description].filter(Boolean);
-	return sentences.length === 0 ? described : { ...described, description: sentences.join("\n\n") };
+	const asked = describeAccess(access);
+	const description = [schema?.description, asked.description].filter(Boolean).join(" ");
+	return { ...asked, ...schema, ...(description === "" ? {} : { description }) };
 }
 
 /** What a route asks of its caller: for readers in words, for tools as the roles of OpenAPI 3.1. */

@@ -72,7 +72,7 @@ describe("the OpenAPI document", () => {
 			const scope = scopeOf(operation);
 			expect([operation.id, operation.scope]).toEqual([operation.id, scope]);
 			const sentence = scope === null ? "" : `scope \`${scope}\``;
-			expect(operation.description, operation.id).toMatch(/^(Needs|Open to) /);
+			expect(operation.description, operation.id).toMatch(/(Needs|Open to) /);
 			expect(operation.description, operation.id).toContain(sentence);
 		}
 	});

@@ -61,16 +61,15 @@ function samplesOf({ clerk, receiver }: World): Record<string, Sample> {
 		syncIntegration: { status: 202 },
 		listIntegrationResources: { status: 400 },
 		replayIntegrationEvent: { status: 202 },
+		eraseEventPayload: { status: 200 },
 		replayWebhookEndpoint: { status: 202, body: { since: "2026-01-01T00:00:00Z" } },
 		publishEvents: { status: 202, body: { type: "sample.sent", data: { a: 1 } } },
-		eraseEventPayload: { status: 200 },
 		createWebhookEndpoint: { status: 201, body: { url: `${receiver.url}/sample` } },
 		updateWebhookEndpoint: { status: 200, body: { description: "changed" } },
 		deleteWebhookEndpoint: { status: 200 },
 		rotateWebhookEndpointSecret: { status: 200, body: { grace_hours: 1 } },
 		testWebhookEndpoint: { status: 202 },
 		redeliverWebhookDelivery: { status: 202 },
-		eraseEventPayload: { status: 200 },
 	};
 }
 

@@ -33,6 +33,8 @@ const actions: Record<string, string | null> = {
 	syncIntegration: "project.integration.synced",
 	replayIntegrationEvent: "project.integration.event_replayed",
 	publishEvents: null,
+	eraseEventPayload: "event.payload_erased",
+	replayWebhookEndpoint: "webhook_endpoint.replayed",
 	createWebhookEndpoint: "webhook_endpoint.created",
 	updateWebhookEndpoint: "webhook_endpoint.updated",
 	deleteWebhookEndpoint: "webhook_endpoint.deleted",
