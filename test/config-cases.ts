@@ -142,6 +142,19 @@ export const cases: Record<string, Case> = {
 		good: [["1", 1]],
 		bad: ["0", "3651", "90d"],
 	},
+	PREVIEWS_MAX: { read: (config) => config.previewsMax, fallback: 20, ...count(10_000) },
+	PG_DUMP: {
+		read: (config) => config.postgresTools.pgDump,
+		fallback: null,
+		good: [["/usr/bin/pg_dump", "/usr/bin/pg_dump"]],
+		bad: ["pg_dump", "./pg_dump"],
+	},
+	PATH: {
+		read: (config) => config.postgresTools.searchPath,
+		fallback: "/usr/local/bin:/usr/bin:/bin",
+		good: [["/bin", "/bin"]],
+		bad: [],
+	},
 	CLERK_SECRET_KEY: {
 		read: (config) => config.clerk.secretKey,
 		fallback: null,

@@ -62,7 +62,7 @@ export function sendJson(reply: Pick<FastifyReply, "type">, json: string): never
  * Free text that comes back as it was sent: without NUL, which Postgres cannot hold, and without halves of
  * surrogate pairs, which UTF-8 cannot.
  */
-export function text(options: { minLength?: number; maxLength: number }) {
+export function text(options: { minLength?: number; maxLength: number; description?: string }) {
 	return Type.String({ ...options, pattern: "^[^\\u0000\\ud800-\\udfff]*$" });
 }
 

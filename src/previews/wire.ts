@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { Context } from "../context.ts";
-import { nextCursor, nullable, Timestamp } from "../http/wire.ts";
+import { nextCursor, nullable, Timestamp, text } from "../http/wire.ts";
 import { JobWire } from "../jobs/wire.ts";
 import type { Preview } from "./preview.ts";
 
@@ -71,10 +71,9 @@ const TtlHours = Type.Integer({
 export const CreatePreviewBody = Type.Object(
 	{
 		name: Type.Optional(
-			Type.String({
+			text({
 				minLength: 1,
 				maxLength: 100,
-				pattern: "^[^\\u0000]*$",
 				description: "Unique in the project; generated unless given.",
 			}),
 		),

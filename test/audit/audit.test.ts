@@ -33,6 +33,11 @@ const actions: Record<string, string | null> = {
 	syncIntegration: "project.integration.synced",
 	replayIntegrationEvent: "project.integration.event_replayed",
 	publishEvents: null,
+	createPreviewDatabase: "preview.created",
+	deletePreviewDatabase: "preview.deleted",
+	resetPreviewDatabase: "preview.reset",
+	extendPreviewDatabase: "preview.ttl_extended",
+	getPreviewDatabaseConnections: "preview.credentials_read",
 	eraseEventPayload: "event.payload_erased",
 	replayWebhookEndpoint: "webhook_endpoint.replayed",
 	createWebhookEndpoint: "webhook_endpoint.created",
@@ -100,7 +105,7 @@ describe("the audit log", () => {
 		const { mine } = world;
 		expect([row.actor_kind, row.actor_id]).toEqual(actor);
 		if (actor[0] !== "admin") expect(row.organization_id).toBe(toUuid(mine.organizationId));
-		if (operation.params.includes("projectID")) expect(row.project_id).toBe(toUuid(mine.projectId));
+		if (/projectID|previewID/.test(operation.path)) expect(row.project_id).toBe(toUuid(mine.projectId));
 		for (const secret of secrets) expect(row.text).not.toContain(secret);
 	}
 
