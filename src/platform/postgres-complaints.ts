@@ -1,5 +1,10 @@
 /** What a tool of Postgres said went wrong, as far as it may be shown. */
-export type Complaint = { text: string; isPassing: boolean };
+export type Complaint = {
+	text: string;
+	isPassing: boolean;
+	/** True for what a tool says because the other end of its pipe broke. */
+	isEcho: boolean;
+};
 
 /** Lines of this kind say what failed; those around them repeat statements and rows. */
 const errorLine = /^pg_(?:dump|restore): error: (.*)$/;
@@ -16,6 +21,9 @@ const harmless = [
 
 const passing =
 	/connection to server|could not connect|server closed the connection|terminating connection|the database system is|SSL connection has been closed|lost connection|lock timeout|deadlock detected|could not extend file|No space left|too many (clients|connections)|remaining connection slots|could not receive data|could not send data/;
+
+const echo =
+	/could not write to (output )?file|could not (read from|close) (input|output) file|input file (is too short|does not appear)|unexpected end of file|Broken pipe/;
 
 /** Only texts that name things of the schema: others can hold values out of rows. */
 const showable = [
@@ -44,10 +52,15 @@ export function readComplaint(line: string): Complaint | "harmless" | null {
 			said,
 		);
 		return isRefused
-			? { text: "the server refused the user name or password", isPassing: false }
-			: { text: "could not connect", isPassing: true };
+			? { text: "the server refused the user name or password", isPassing: false, isEcho: false }
+			: { text: "could not connect", isPassing: true, isEcho: false };
 	}
 	const shown = showable.map((pattern) => pattern.exec(said)?.[0]).find((text) => text !== undefined);
+	if (echo.test(said)) return { text: "the other tool gave way", isPassing: true, isEcho: true };
 	const isPassing = passing.test(said);
-	return { text: shown ?? (isPassing ? "the connection or the server gave way" : hidden), isPassing };
+	return {
+		text: shown ?? (isPassing ? "the connection or the server gave way" : hidden),
+		isPassing,
+		isEcho: false,
+	};
 }

@@ -129,9 +129,10 @@ async function writeRoots(folder: string): Promise<string> {
 	return path;
 }
 
-/** When one end of a pipe breaks, the other complains too: the one that broke first is the one to tell of. */
+/** When one end of a pipe breaks, the other ends too: the one that has a reason of its own is the one to tell of. */
 function judge({ source, sink }: { source: ToolEnd; sink: ToolEnd }): void {
-	const isDumpAtFault = source.exitCode !== 0 && !source.wasCutOff;
+	const hasReason = ({ complaints }: ToolEnd) => complaints.some(({ isEcho }) => !isEcho);
+	const isDumpAtFault = source.exitCode !== 0 && (hasReason(source) || !hasReason(sink));
 	if (isDumpAtFault) throw failureOf("pg_dump", source);
 	// After errors pg_restore goes on and ends with 1, also when it had only such as lose nothing.
 	const isWhole = sink.exitCode === 0 || (sink.exitCode === 1 && sink.harmless > 0);

@@ -13,8 +13,6 @@ export type ToolEnd = {
 	complaints: Complaint[];
 	/** How many errors there were that lose nothing. */
 	harmless: number;
-	/** True for one that ended because nobody read on. */
-	wasCutOff: boolean;
 };
 
 const complaintsMax = 20;
@@ -32,7 +30,7 @@ export async function runTool(
 		if (output.length < outputBytesMax) output += chunk.toString("utf8");
 	});
 	child.stderr?.resume();
-	return { exitCode: await ended(child), output };
+	return { exitCode: await closed(child), output };
 }
 
 /**
@@ -71,16 +69,14 @@ function start(run: ToolRun, stdin: "ignore" | "pipe", signal: AbortSignal): Chi
 async function endOf(child: ChildProcess): Promise<ToolEnd> {
 	const complaints: Complaint[] = [];
 	let harmless = 0;
-	let wasCutOff = false;
 	const reading = readLines(child.stderr, (line) => {
-		if (/Broken pipe|could not write to output file/.test(line)) wasCutOff = true;
 		const complaint = readComplaint(line);
 		if (complaint === "harmless") harmless += 1;
 		else if (complaint !== null && complaints.length < complaintsMax) complaints.push(complaint);
 	});
-	const exitCode = await ended(child);
+	const exitCode = await closed(child);
 	await reading;
-	return { exitCode, complaints, harmless, wasCutOff: wasCutOff || child.signalCode === "SIGPIPE" };
+	return { exitCode, complaints, harmless };
 }
 
 async function readLines(stream: Readable | null, read: (line: string) => void): Promise<void> {
@@ -88,7 +84,8 @@ async function readLines(stream: Readable | null, read: (line: string) => void):
 	for await (const line of createInterface({ input: stream })) read(line);
 }
 
-function ended(child: ChildProcess): Promise<number> {
+/** Its exit code, once all that it has said was read. */
+function closed(child: ChildProcess): Promise<number> {
 	return new Promise((resolve) => {
 		child.once("error", () => resolve(127));
 		child.once("close", (code) => resolve(code ?? 128));
