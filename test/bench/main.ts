@@ -1,0 +1,45 @@
+// `npm run bench -- [case[:part]…] [--quick]`: each figure a ratio inside one run, on a throw-away Postgres.
+import { backlog } from "./backlog.ts";
+import type { Case, Row } from "./case.ts";
+import { deliver } from "./deliver.ts";
+import { fair } from "./fair.ts";
+import { history } from "./history.ts";
+import { latency } from "./latency.ts";
+import { publish } from "./publish.ts";
+import { table, writeResults } from "./report.ts";
+import { openSite } from "./site.ts";
+import { slow } from "./slow.ts";
+
+const cases: Record<string, Case> = { deliver, latency, fair, backlog, history, publish, slow };
+
+const given = process.argv.slice(2);
+const isQuick = given.includes("--quick");
+const wanted = given.filter((word) => !word.startsWith("--")).map((word) => word.split(":"));
+const unknown = wanted.filter(([name = ""]) => !Object.hasOwn(cases, name));
+if (unknown.length > 0) {
+	process.stderr.write(`There is no case ${unknown[0]?.[0]}; there are ${Object.keys(cases).join(", ")}.\n`);
+	process.exit(1);
+}
+process.once("SIGINT", () => process.exit(130));
+
+const startedAt = performance.now();
+const say = (line: string) => {
+	process.stdout.write(`${((performance.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${line}\n`);
+};
+const site = await openSite();
+const rows: Row[] = [];
+const seconds: Record<string, number> = {};
+try {
+	for (const [name, run] of Object.entries(cases)) {
+		const parts = wanted.filter(([word]) => word === name).flatMap(([, part]) => part ?? []);
+		if (wanted.length > 0 && !wanted.some(([word]) => word === name)) continue;
+		const beganAt = performance.now();
+		rows.push(...(await run({ site, isQuick, only: parts, say })));
+		seconds[name] = Math.round((performance.now() - beganAt) / 1000);
+		say(`${name} took ${seconds[name]} s`);
+	}
+} finally {
+	await site.close();
+}
+process.stdout.write(`\n${table(rows)}\n`);
+await writeResults({ rows, seconds, isQuick, isWhole: wanted.length === 0, postgres: site.postgresVersion });
