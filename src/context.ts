@@ -7,7 +7,9 @@ import type { Log } from "./core/log.ts";
 import { byHandStore } from "./deliveries/by-hand-store.ts";
 import { replayStore } from "./deliveries/replay/replay-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
+import { publishEvents } from "./events/publish-events.ts";
 import { publishStore } from "./events/publish-store.ts";
+import { createPublishTogether, type PublishTogether } from "./events/publish-together.ts";
 import { eventStore } from "./events/store.ts";
 import { inboundStore } from "./inbound/store.ts";
 import { integrationStore } from "./integrations/store.ts";
@@ -58,6 +60,8 @@ export type Context = {
 	vault: Vault;
 	webhookGuard: AddressGuard;
 	databaseGuard: AddressGuard;
+	/** Publishes one event, in one statement with others that are published at the same time. */
+	publishTogether: PublishTogether;
 	sender: Sender;
 	providers: ProviderRegistry;
 	clerkSessions: ClerkSessions;
@@ -68,15 +72,17 @@ export type Context = {
 export type Transaction = Pick<Context, "stores" | "tasks" | "wakeDeliveries" | "clock" | "config" | "vault">;
 
 /** The outside parts that a context is made of. */
-export type ContextParts = Omit<Context, "stores" | "tasks" | "transaction"> & {
+export type ContextParts = Omit<Context, "stores" | "tasks" | "transaction" | "publishTogether"> & {
 	database: DatabasePool;
 	queue: Queue<TaskData>;
 };
 
 export function createContext({ database, queue, ...parts }: ContextParts): Context {
+	const stores = createStores(database);
 	return {
 		...parts,
-		stores: createStores(database),
+		stores,
+		publishTogether: createPublishTogether((events) => publishEvents({ ...parts, stores }, events)),
 		tasks: queue.tasks,
 		transaction: async (work) => {
 			const woken: EndpointId[] = [];

@@ -1,11 +1,13 @@
-import { type EndpointId, type EventId, fromUuid, newId, toUuid } from "../core/ids.ts";
+import { and, eq } from "drizzle-orm";
+import { type EndpointId, fromUuid, newId, toUuid } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
-import { envelopeOf, type NewEvent } from "./event.ts";
+import { envelopeOf, type NewEvent, type WebhookEvent } from "./event.ts";
 import { filtersMatching } from "./event-types.ts";
+import { eventIdempotencyKeys, events } from "./table.ts";
 
 export type Published = {
 	/** In the order given; where the key was used before, the first event under it. */
-	events: { id: EventId; deliveries: number }[];
+	events: WebhookEvent[];
 	/** Endpoints that have new deliveries. */
 	endpointIds: EndpointId[];
 };
@@ -18,8 +20,8 @@ export function publishStore(database: Database) {
 		 * Writes the events and one delivery for each active endpoint that wants them, in one statement. An
 		 * idempotency key that is in force writes nothing for its event. Keys must differ within one call.
 		 */
-		async publish(events: readonly NewEvent[], settings: PublishSettings): Promise<Published> {
-			const made = events.map((event) => ({ ...event, id: newId("evt"), createdAt: settings.createdAt }));
+		async publish(news: readonly NewEvent[], settings: PublishSettings): Promise<Published> {
+			const made = news.map((event) => ({ ...event, id: newId("evt"), createdAt: settings.createdAt }));
 			const rows = await database.prepared<PublishedRow>("publish_events", publishSql, [
 				made.map((event) => toUuid(event.id)),
 				made.map((event) => toUuid(event.organizationId)),
@@ -33,15 +35,13 @@ export function publishStore(database: Database) {
 				settings.maxAttempts,
 				settings.firstWaitMs,
 			]);
-			const byId = new Map(rows.map((row) => [row.id, row]));
-			const written = made.map((event) => byId.get(toUuid(event.id)));
+			const byId = new Map(rows.map((row) => [row.id, row.endpoint_ids]));
 			const endpointIds = new Set(rows.flatMap((row) => row.endpoint_ids));
 			return {
 				events: await Promise.all(
-					made.map(async (event, at) => {
-						const row = written[at];
-						if (row) return { id: event.id, deliveries: row.endpoint_ids.length };
-						return this.earlier(event);
+					made.map(async (event) => {
+						const written = byId.get(toUuid(event.id));
+						return written ? asWritten(event, written.length) : this.earlier(event);
 					}),
 				),
 				endpointIds: [...endpointIds].map((uuid) => fromUuid("whe", uuid)),
@@ -49,21 +49,31 @@ export function publishStore(database: Database) {
 		},
 
 		/** The event that an idempotency key stands for. */
-		async earlier(event: Pick<NewEvent, "organizationId" | "idempotencyKey">) {
-			const [row] = await database.prepared<{ id: string; deliveries: number }>(
-				"event_by_idempotency_key",
-				`select e.id, e.delivery_count as deliveries
-				from event_idempotency_keys k join events e on e.organization_id = k.organization_id and e.id = k.event_id
-				where k.organization_id = $1 and k.key = $2`,
-				[toUuid(event.organizationId), event.idempotencyKey],
-			);
+		async earlier(event: Pick<NewEvent, "organizationId" | "idempotencyKey">): Promise<WebhookEvent> {
+			const { orm } = database;
+			const [row] = await orm
+				.select({ event: events })
+				.from(eventIdempotencyKeys)
+				.innerJoin(
+					events,
+					and(
+						eq(events.organizationId, eventIdempotencyKeys.organizationId),
+						eq(events.id, eventIdempotencyKeys.eventId),
+					),
+				)
+				.where(
+					and(
+						eq(eventIdempotencyKeys.organizationId, event.organizationId),
+						eq(eventIdempotencyKeys.key, event.idempotencyKey ?? ""),
+					),
+				);
 			if (!row) throw new Error("An event was neither written nor found under its idempotency key.");
-			return { id: fromUuid("evt", row.id), deliveries: row.deliveries };
+			return row.event;
 		},
 
 		/** How many deliveries the events would make, to refuse a batch that is too large before writing it. */
 		async countMatches(
-			events: readonly Pick<NewEvent, "organizationId" | "projectId" | "type">[],
+			news: readonly Pick<NewEvent, "organizationId" | "projectId" | "type">[],
 		): Promise<number> {
 			const [row] = await database.prepared<{ count: number }>(
 				"count_event_matches",
@@ -71,14 +81,21 @@ export function publishStore(database: Database) {
 				from unnest($1::uuid[], $2::uuid[], $3::text[]) as e(organization_id, project_id, filters)
 				join webhook_endpoints w on ${matches}`,
 				[
-					events.map((event) => toUuid(event.organizationId)),
-					events.map((event) => event.projectId && toUuid(event.projectId)),
-					events.map((event) => arrayLiteral(filtersMatching(event.type))),
+					news.map((event) => toUuid(event.organizationId)),
+					news.map((event) => event.projectId && toUuid(event.projectId)),
+					news.map((event) => arrayLiteral(filtersMatching(event.type))),
 				],
 			);
 			return row?.count ?? 0;
 		},
 	};
+}
+
+type Made = NewEvent & Pick<WebhookEvent, "id" | "createdAt">;
+
+function asWritten(made: Made, deliveryCount: number): WebhookEvent {
+	const { id, organizationId, projectId, type, createdAt } = made;
+	return { id, organizationId, projectId, type, payload: envelopeOf(made), deliveryCount, createdAt };
 }
 
 type PublishedRow = { id: string; endpoint_ids: string[] };

@@ -23,7 +23,7 @@ const deliveriesInBatchMax = 50_000;
  * someone else and for a batch that would make too many deliveries; a 413 for an event that is too large.
  */
 export async function publish(
-	ctx: Pick<Context, "stores" | "wakeDeliveries" | "clock" | "config">,
+	ctx: Pick<Context, "stores" | "wakeDeliveries" | "clock" | "config" | "publishTogether">,
 	{ organizationId, events }: Input,
 ): Promise<{ events: WebhookEvent[]; deliveries: number }> {
 	const checked = await checkEvents(ctx, organizationId, events);
@@ -36,15 +36,13 @@ export async function publish(
 			`\`events\` would make more than ${most} deliveries; send fewer at once.`,
 		);
 	}
-	const published = await publishEvents(ctx, fresh);
-	const ids = [...new Set(published.map((event) => event.id))];
-	const found = new Map(
-		(await ctx.stores.events.findMany(organizationId, ids)).map((event) => [event.id, event]),
-	);
-	const answered = places.map((place) => found.get(published[place]?.id as WebhookEvent["id"]));
+	const [only] = fresh;
+	const isLone = only !== undefined && fresh.length === 1;
+	const published = isLone ? [await ctx.publishTogether(only)] : await publishEvents(ctx, fresh);
+	const distinct = new Map(published.map((event) => [event.id, event]));
 	return {
-		events: answered.filter((event) => event !== undefined),
-		deliveries: [...found.values()].reduce((sum, event) => sum + event.deliveryCount, 0),
+		events: places.map((place) => published[place] as WebhookEvent),
+		deliveries: [...distinct.values()].reduce((sum, event) => sum + event.deliveryCount, 0),
 	};
 }
 

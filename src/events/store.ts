@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNotNull, lt } from "drizzle-orm";
+import { and, desc, eq, isNotNull, lt } from "drizzle-orm";
 import type { EventId, OrganizationId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 import type { WebhookEvent } from "./event.ts";
@@ -17,13 +17,6 @@ export function eventStore({ orm }: Database) {
 				.from(events)
 				.where(and(eq(events.organizationId, organizationId), eq(events.id, id)));
 			return row ?? null;
-		},
-
-		async findMany(organizationId: OrganizationId, ids: EventId[]): Promise<WebhookEvent[]> {
-			return orm
-				.select()
-				.from(events)
-				.where(and(eq(events.organizationId, organizationId), inArray(events.id, ids)));
 		},
 
 		/** Erases the envelope; the event itself stays. False when there was none. */
