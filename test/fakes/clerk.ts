@@ -42,6 +42,8 @@ type State = {
 export async function startFakeClerk(options: FakeClerkOptions) {
 	const state = createState(options);
 	const server = createServer((request, response) => void serve(state, request, response));
+	// A client that is slow to ask again finds its connection open.
+	server.keepAliveTimeout = 120_000;
 	await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
 	const { port } = server.address() as AddressInfo;
 	return {

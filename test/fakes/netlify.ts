@@ -44,6 +44,8 @@ export async function startFakeNetlify(options: FakeNetlifyOptions = {}) {
 	state.emit = service.emit;
 	const fake = { state, service, endsBuilds: options.endsBuilds ?? false, callsThisMinute: new Map() };
 	const server = createServer((request, response) => void serve(fake, request, response));
+	// A client that is slow to ask again finds its connection open.
+	server.keepAliveTimeout = 120_000;
 	await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
 	const [site] = state.sites.values();
 	const [token] = state.tokens.keys();

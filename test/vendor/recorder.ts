@@ -23,6 +23,8 @@ export type Recorder = {
 export async function startRecorder(target: string): Promise<Recorder> {
 	const exchanges: Exchange[] = [];
 	const server = createServer((request, response) => void pass(target, exchanges, request, response));
+	// A client that is slow to ask again finds its connection open.
+	server.keepAliveTimeout = 120_000;
 	await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 	const { port } = server.address() as AddressInfo;
 	return {
