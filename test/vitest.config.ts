@@ -13,7 +13,7 @@ export default defineConfig({
 		pool: "forks",
 		// Two processes a core would fight over the shared Postgres; each file waits mostly for it anyway.
 		maxWorkers: 3,
-		testTimeout: 30_000,
-		hookTimeout: 60_000,
+		testTimeout: 90_000,
+		hookTimeout: 120_000,
 	},
 });

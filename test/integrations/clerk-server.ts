@@ -35,7 +35,7 @@ export async function connect({ server, clerk, tenant }: ClerkServer) {
 	return body.integration;
 }
 
-export async function endedJob(server: TestServer, tenant: Tenant, id: string, timeoutMs = 20_000) {
+export async function endedJob(server: TestServer, tenant: Tenant, id: string, timeoutMs = 60_000) {
 	return until(
 		async () => {
 			const { body } = await server.call("GET", `/v1/jobs/${id}`, { key: tenant.key });
@@ -92,7 +92,7 @@ export function send(
 }
 
 /** Waits until no received webhook waits any more, and returns them all, oldest first. */
-export async function settledInbound(server: TestServer, count: number, timeoutMs = 10_000) {
+export async function settledInbound(server: TestServer, count: number, timeoutMs = 30_000) {
 	return until(
 		async () => {
 			const rows = await server.sql<{ id: string; state: string; error: string | null; type: string }>(
