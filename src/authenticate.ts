@@ -43,8 +43,15 @@ async function findSessionPrincipal(ctx: Context, token: string): Promise<Princi
 				{ retryAfterSeconds: 5 },
 			);
 		case "genuine": {
-			const organizationId = await findClerkOrganization(ctx, verdict.session);
-			return sessionPrincipal(verdict.session, organizationId);
+			const { userId, organization } = verdict.session;
+			if (!organization) throw noActiveOrganization();
+			const organizationId = await findClerkOrganization(ctx, { userId, organization });
+			return sessionPrincipal(userId, organization, organizationId);
 		}
 	}
+}
+
+function noActiveOrganization(): AppError {
+	const sentence = "The Clerk session has no active organization: choose one and try again.";
+	return new AppError("forbidden", "organization.not_chosen", sentence);
 }

@@ -47,28 +47,20 @@ export type Principal =
 			projectId: null;
 			scopes: readonly Scope[];
 			clerkOrganization: { id: string; role: string; slug: string | null };
-			isOrganizationAdmin: boolean;
 	  };
 
 type SignedIn = Extract<Principal, { kind: "clerk_session" }>;
 
 /** The caller behind a Clerk session, whose active organization is ours by `organizationId`. */
 export function sessionPrincipal(
-	session: { userId: string; organization: SignedIn["clerkOrganization"] | null },
+	userId: string,
+	clerkOrganization: SignedIn["clerkOrganization"],
 	organizationId: OrganizationId,
 ): Principal {
-	const clerkOrganization = session.organization ?? { id: "", role: "", slug: null };
 	// `admin` without prefix is the name that instances from before custom roles still use.
-	const isOrganizationAdmin = /^(org:)?admin$/.test(clerkOrganization.role);
-	return {
-		kind: "clerk_session",
-		userId: session.userId,
-		organizationId,
-		projectId: null,
-		scopes: isOrganizationAdmin ? ["*"] : memberScopes,
-		clerkOrganization,
-		isOrganizationAdmin,
-	};
+	const isAdmin = /^(org:)?admin$/.test(clerkOrganization.role);
+	const scopes: readonly Scope[] = isAdmin ? ["*"] : memberScopes;
+	return { kind: "clerk_session", userId, organizationId, projectId: null, scopes, clerkOrganization };
 }
 
 /** The actor of an audit event or of a resource, as two columns. */

@@ -36,9 +36,9 @@ export async function publish(
 			`\`events\` would make more than ${most} deliveries; send fewer at once.`,
 		);
 	}
-	const [only] = fresh;
-	const isLone = only !== undefined && fresh.length === 1;
-	const published = isLone ? [await ctx.publishTogether(only)] : await publishEvents(ctx, fresh);
+	const [first, ...others] = fresh;
+	const isLone = first && others.length === 0;
+	const published = isLone ? [await ctx.publishTogether(first)] : await publishEvents(ctx, fresh);
 	const distinct = new Map(published.map((event) => [event.id, event]));
 	return {
 		events: places.map((place) => published[place] as WebhookEvent),

@@ -157,7 +157,7 @@ function authorize(principal: Principal, access: Access, owner: Owner | null): v
 			? adminsOnly()
 			: new AppError("forbidden", "scope.missing", `The API key lacks the scope \`${access.scope}\`.`);
 	}
-	if (access.organizationAdminOnly && principal.kind === "clerk_session" && !principal.isOrganizationAdmin) {
+	if (access.organizationAdminOnly && principal.kind === "clerk_session" && !hasScope(principal, "*")) {
 		throw adminsOnly();
 	}
 }

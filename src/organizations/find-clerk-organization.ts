@@ -1,24 +1,16 @@
 import type { Context } from "../context.ts";
 import { AppError } from "../core/errors.ts";
 import type { OrganizationId } from "../core/ids.ts";
-import type { ClerkSession } from "../platform/clerk-sessions.ts";
 import { createOrganization } from "./create-organization.ts";
 
 /**
  * The organization that stands for the one active in a Clerk session; with `CLERK_AUTO_PROVISION` it is made when
- * it is not known. Throws a 403 for a session without a known one.
+ * it is not known. Throws a 403 for one that is not.
  */
 export async function findClerkOrganization(
 	ctx: Pick<Context, "stores" | "config" | "transaction">,
-	{ userId, organization }: ClerkSession,
+	{ userId, organization }: { userId: string; organization: { id: string; slug: string | null } },
 ): Promise<OrganizationId> {
-	if (!organization) {
-		throw new AppError(
-			"forbidden",
-			"organization.not_chosen",
-			"The Clerk session has no active organization: choose one and try again.",
-		);
-	}
 	const known = await ctx.stores.organizations.findByClerkId(organization.id);
 	if (known) return known;
 	if (!ctx.config.clerk.autoProvision) {

@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import type { ProjectDatabaseTarget } from "../platform/project-db.ts";
 import { countSessions } from "../projects/cluster-database.ts";
 import type { Project } from "../projects/project.ts";
+import { readServerMajor } from "../projects/read-server-major.ts";
 import { useProjectDatabase } from "../projects/use-project-database.ts";
 import { cannotClone } from "./errors.ts";
 
@@ -40,19 +41,14 @@ async function look(
 	ctx: Parts,
 	project: Project,
 ): Promise<{ target: ProjectDatabaseTarget; major: number; bytes: number }> {
-	const found = await useProjectDatabase(ctx, project, async (client, target) => {
-		const [version] = await client.query<{ major: unknown }>(
-			"select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 as major",
-		);
-		if (project.origin === "external") return { target, major: version?.major, bytes: 0 };
+	return useProjectDatabase(ctx, project, async (client, target) => {
+		const major = await readServerMajor(client);
+		if (project.origin === "external") return { target, major, bytes: 0 };
 		const [size] = await client.query<{ bytes: unknown }>(
 			"select pg_catalog.pg_database_size(pg_catalog.current_database())::pg_catalog.float8 as bytes",
 		);
-		return { target, major: version?.major, bytes: size?.bytes };
+		return { target, major, bytes: Number(size?.bytes) };
 	});
-	// A bring-your-own server may answer anything.
-	const major = Number.isInteger(found.major) ? Number(found.major) : 0;
-	return { target: found.target, major, bytes: Number(found.bytes) };
 }
 
 /** Why the database cannot be copied as a template; null when it can. */

@@ -7,6 +7,7 @@ import { projectDeleting } from "./errors.ts";
 import { makeEmptyDatabase } from "./make-empty-database.ts";
 import type { Project } from "./project.ts";
 import { projectEvent } from "./project-event.ts";
+import { readServerMajor } from "./read-server-major.ts";
 import { useProjectDatabase } from "./use-project-database.ts";
 
 /**
@@ -19,7 +20,7 @@ export const createInstance: JobType = {
 		if (!project || project.state === "deleting") throw projectDeleting();
 		run.say(`validated project ${project.slug} (${project.id})`);
 		if (project.origin === "created") await makeDatabase(ctx, project, run);
-		const postgresVersion = await checkConnection(ctx, project);
+		const postgresVersion = await useProjectDatabase(ctx, project, readServerMajor);
 		run.say(`connected to its database, Postgres ${postgresVersion}`);
 		return async (tx) => {
 			const changes = { state: "ready", lastError: null, postgresVersion } as const;
@@ -45,15 +46,4 @@ async function makeDatabase(ctx: Context, project: Project, run: JobRun): Promis
 	await run.saveProgress({});
 	const { password } = openCreatedCredentials(ctx.vault, project);
 	await projectDatabases.asClusterAdmin((admin) => letLogIn(admin, roleName, password));
-}
-
-async function checkConnection(ctx: Context, project: Project): Promise<number> {
-	const [row] = await useProjectDatabase(ctx, project, (client) =>
-		client.query<{ major: unknown }>(
-			"select pg_catalog.current_setting('server_version_num')::pg_catalog.int4 / 10000 as major",
-		),
-	);
-	// A bring-your-own server may answer anything.
-	const major = Number(row?.major);
-	return Number.isInteger(major) && major > 0 && major < 1000 ? major : 0;
 }
