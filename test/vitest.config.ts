@@ -13,7 +13,8 @@ export default defineConfig({
 		pool: "forks",
 		// Two processes a core would fight over the shared Postgres; each file waits mostly for it anyway.
 		maxWorkers: 3,
-		testTimeout: 90_000,
-		hookTimeout: 120_000,
+		// The waits inside end earlier and say for what; these only end what hangs.
+		testTimeout: 300_000,
+		hookTimeout: 300_000,
 	},
 });

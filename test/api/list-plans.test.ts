@@ -121,7 +121,7 @@ beforeAll(async () => {
 	);
 	filled = new Set(rows.map(({ name }) => name));
 	explainer = await openExplainer(server.databaseUrl);
-}, 120_000);
+});
 afterAll(async () => {
 	await explainer?.close();
 	await server?.close();

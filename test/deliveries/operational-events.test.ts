@@ -128,7 +128,7 @@ describe("delivery.exhausted", () => {
 		const lost = [await deliver(500), await deliver(500), await deliver(500)];
 		expect(await eventsOf("delivery.exhausted")).toHaveLength(1);
 		await server.advance(3600_000);
-		const [, request] = await watcher.waitFor(2, 15_000);
+		const [, request] = await watcher.waitFor(2);
 		expect(bodyOf(request).data).toMatchObject({
 			count: 3,
 			first_delivery_id: lost[0].id,

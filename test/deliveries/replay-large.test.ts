@@ -75,18 +75,18 @@ describe("a replay", () => {
 		const { body } = await postReplay(api, owner, endpoint, { since });
 		expect(body.matched).toBe(10_000);
 		const jobId = body.job.id;
-		const atKill = await until(() => queuedSoFar(jobId), { timeoutMs: 20_000 });
+		const atKill = await until(() => queuedSoFar(jobId));
 		worker.signal("SIGKILL");
 		await worker.exited;
 		expect(atKill).toBeLessThan(10_000);
 		await api.sql("drop trigger slow_steps on deliveries");
 		await startTestServer({ databaseUrl: api.databaseUrl });
-		const job = await jobOver(api, owner, jobId, 60_000);
+		const job = await jobOver(api, owner, jobId);
 		expect(job).toMatchObject({ state: "completed", attempts: 1 });
 		expect(job.last_stdout).toMatch(/^went on after [\d,]+ deliveries\nqueued 10,000 deliveries$/m);
 		expect(await countReplayed(api, endpoint)).toEqual({ deliveries: 10_000, events: 10_000 });
-		await receiver.waitFor((all) => new Set(all.map(idOf)).size === 10_000, 60_000);
-	}, 120_000);
+		await receiver.waitFor((all) => new Set(all.map(idOf)).size === 10_000, 180_000);
+	});
 
 	it("of all of 100,000 events twice in a row doubles nothing beyond what was asked", async () => {
 		// A receiver that never answers: what is queued stays pending.
@@ -105,7 +105,7 @@ describe("a replay", () => {
 		const third = await replay(api, owner, endpoint, all);
 		expect(third.answer).toMatchObject({ matched: 100_000, matched_capped: true });
 		expect(await countReplayed(api, endpoint)).toEqual({ deliveries: 200_001, events: 100_001 });
-	}, 120_000);
+	});
 
 	it("is one at a time for an endpoint, also of several asked for at once", async () => {
 		await seedSent(api, owner, endpoint, { count: 1, state: "failed" });

@@ -24,14 +24,11 @@ export async function replay(
 	return { answer: answer.body, job: await jobOver(server, owner, answer.body.job.id) };
 }
 
-export function jobOver(server: TestServer, owner: Owner, jobId: string, timeoutMs = 30_000): Promise<Body> {
-	return until(
-		async () => {
-			const { job } = await getBody(server, owner, `/v1/jobs/${jobId}`);
-			return job.state === "completed" || job.state === "failed" ? job : null;
-		},
-		{ timeoutMs },
-	);
+export function jobOver(server: TestServer, owner: Owner, jobId: string): Promise<Body> {
+	return until(async () => {
+		const { job } = await getBody(server, owner, `/v1/jobs/${jobId}`);
+		return job.state === "completed" || job.state === "failed" ? job : null;
+	});
 }
 
 /** Writes events with one delivery each that is over, without sending anything. */

@@ -87,15 +87,11 @@ export function newestDelivery(
 	owner: Owner,
 	endpoint: Pick<AddedEndpoint, "path">,
 	holds: (delivery: Body) => boolean,
-	timeoutMs = 10_000,
 ): Promise<Body> {
-	return until(
-		async () => {
-			const [newest] = await listDeliveries(server, owner, endpoint, "?limit=1");
-			return newest !== undefined && holds(newest) ? newest : null;
-		},
-		{ timeoutMs },
-	);
+	return until(async () => {
+		const [newest] = await listDeliveries(server, owner, endpoint, "?limit=1");
+		return newest !== undefined && holds(newest) ? newest : null;
+	});
 }
 
 /** Moves the clock on and lets the engine look at once. */

@@ -32,7 +32,7 @@ export async function endOfJob({ call }: Story, jobId: string): Promise<{ state:
 			const answer = await call("GET", `/v1/jobs/${jobId}`);
 			return ["completed", "failed"].includes(answer.job.state) ? answer.job : null;
 		},
-		{ timeoutMs: 60_000, everyMs: 100, what: `the end of ${jobId}` },
+		{ everyMs: 100, what: `the end of ${jobId}` },
 	);
 	return { state: job.state, steps: `${job.last_stdout ?? ""}\n${job.last_stderr ?? ""}`.trim().split("\n") };
 }
@@ -55,5 +55,5 @@ export function accepted(
 			receiver.arrivals.find((each) => each.type === type && each.answered === 200 && fits(each)) ?? null
 		);
 	};
-	return until(find, { timeoutMs: 20_000, what: `${type} at the receiver` });
+	return until(find, { what: `${type} at the receiver` });
 }

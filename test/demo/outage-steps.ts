@@ -17,13 +17,11 @@ export async function surviveOutage(story: Story, endpointId: string, count: num
 	});
 	const ids: string[] = published.events.map((each: { id: string }) => each.id);
 	await until(() => ids.every((id) => arrivalsOf(story, id, 503) >= refusalsEach), {
-		timeoutMs: 20_000,
 		what: `${refusalsEach} refused attempts of each event`,
 	});
 	const refused = ids.reduce((sum, id) => sum + arrivalsOf(story, id, 503), 0);
 	receiver.recover();
 	await until(() => ids.every((id) => arrivalsOf(story, id, 200) >= 1), {
-		timeoutMs: 20_000,
 		what: "an accepted attempt of each event",
 	});
 	const deliveries = await endOfDeliveries(story, endpointId, new Set(ids));
@@ -55,6 +53,6 @@ function endOfDeliveries(story: Story, endpointId: string, ids: Set<string>): Pr
 			const ours: Delivery[] = deliveries.filter((each: Delivery) => ids.has(each.event_id));
 			return ours.length === ids.size && ours.every((each) => each.state !== "pending") ? ours : null;
 		},
-		{ timeoutMs: 20_000, everyMs: 100, what: "the end of each event's delivery" },
+		{ everyMs: 100, what: "the end of each event's delivery" },
 	);
 }

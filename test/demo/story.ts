@@ -107,7 +107,7 @@ function readyProject(call: Client): Promise<{ id: string }> {
 			const { projects } = await call("GET", "/v1/projects");
 			return projects[0]?.state === "ready" ? projects[0] : null;
 		},
-		{ timeoutMs: 30_000, what: "the first project" },
+		{ what: "the first project" },
 	);
 }
 

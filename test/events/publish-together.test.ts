@@ -3,6 +3,12 @@ import { startTestServer } from "../support/server.ts";
 
 it("publishes that come at the same time are written in few commits, each with its own event", async () => {
 	const { server, publish, types } = await startPublisher();
+	// A commit takes a while, as on a busy disk: the others come meanwhile.
+	await server.sql(`create function be_slow() returns trigger language plpgsql as
+		$$ begin perform pg_sleep(0.5); return null; end $$`);
+	await server.sql(
+		"create trigger slow after insert on events for each statement execute function be_slow()",
+	);
 	const answers = await Promise.all(types.map(publish));
 	expect(answers.map(({ status }) => status)).toEqual(types.map(() => 202));
 	expect(answers.map(({ body }) => [body.event.type, body.event.payload.data.of])).toEqual(

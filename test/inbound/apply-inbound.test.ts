@@ -79,7 +79,7 @@ describe("the order of a user's changes", () => {
 		await send(started, "user.updated", { ...user, first_name: "Second", updated_at: base + 1_000 });
 		await send(started, "user.created", { ...user, first_name: "First" });
 		await restore();
-		await settledInbound(server, 3, 20_000);
+		await settledInbound(server, 3);
 		const events = await userEvents(server, tenant);
 		expect(events.map((event) => `${event.type} ${event.data.user.first_name}`).sort()).toEqual([
 			"user.created First",
@@ -113,7 +113,7 @@ describe("while the project's database is away", () => {
 		expect(shown).toMatch(/database/);
 		expect(await userEvents(server, tenant)).toEqual([]);
 		await restore();
-		const rows = await settledInbound(server, 5, 20_000);
+		const rows = await settledInbound(server, 5);
 		expect(rows.map((row) => row.state)).toEqual(Array(5).fill("processed"));
 		expect(await userEvents(server, tenant)).toHaveLength(5);
 		const cleared = async () => (await getIntegration(server, tenant)).config.last_error === null;
@@ -143,7 +143,7 @@ describe("a row that the project's database refuses", () => {
 			await until(async () => (await getIntegration(server, tenant)).config.last_error);
 		}
 		await restore();
-		const rows = await settledInbound(server, 9, 20_000);
+		const rows = await settledInbound(server, 9);
 		expect(rows.map((row) => row.state)).toEqual([
 			...Array(4).fill("processed"),
 			"failed",
@@ -192,7 +192,7 @@ describe("a crash between the two databases", () => {
 		});
 		expect(await userEvents(server, tenant)).toEqual([]);
 		await server.sql("drop trigger refuse on inbound_webhooks");
-		await settledInbound(server, 2, 20_000);
+		await settledInbound(server, 2);
 		const events = await userEvents(server, tenant);
 		expect(events.map((event) => `${event.type} ${event.data.user.first_name}`)).toEqual([
 			"user.created Ada",

@@ -35,14 +35,11 @@ export async function connect({ server, clerk, tenant }: ClerkServer) {
 	return body.integration;
 }
 
-export async function endedJob(server: TestServer, tenant: Tenant, id: string, timeoutMs = 60_000) {
-	return until(
-		async () => {
-			const { body } = await server.call("GET", `/v1/jobs/${id}`, { key: tenant.key });
-			return ["completed", "failed"].includes(body.job.state) ? body.job : null;
-		},
-		{ timeoutMs },
-	);
+export async function endedJob(server: TestServer, tenant: Tenant, id: string) {
+	return until(async () => {
+		const { body } = await server.call("GET", `/v1/jobs/${id}`, { key: tenant.key });
+		return ["completed", "failed"].includes(body.job.state) ? body.job : null;
+	});
 }
 
 export async function getIntegration(server: TestServer, tenant: Tenant) {
@@ -92,16 +89,13 @@ export function send(
 }
 
 /** Waits until no received webhook waits any more, and returns them all, oldest first. */
-export async function settledInbound(server: TestServer, count: number, timeoutMs = 30_000) {
-	return until(
-		async () => {
-			const rows = await server.sql<{ id: string; state: string; error: string | null; type: string }>(
-				"select id, state, error, type from inbound_webhooks order by id",
-			);
-			return rows.length >= count && rows.every((row) => row.state !== "received") ? rows : null;
-		},
-		{ timeoutMs },
-	);
+export async function settledInbound(server: TestServer, count: number) {
+	return until(async () => {
+		const rows = await server.sql<{ id: string; state: string; error: string | null; type: string }>(
+			"select id, state, error, type from inbound_webhooks order by id",
+		);
+		return rows.length >= count && rows.every((row) => row.state !== "received") ? rows : null;
+	});
 }
 
 /** The user events that were published, oldest first: type and data. */

@@ -46,7 +46,7 @@ describe("POST /v1/projects/{projectID}/integrations/clerk/connect", () => {
 		const published = await server.sql("select type from events where type not like 'project.%'");
 		const types = published.map((event) => event.type).sort();
 		expect(types).toEqual(["integration.connected", "job.completed", "job.completed"]);
-	}, 60_000);
+	});
 
 	it("makes capydb_auth.users with exactly the columns of the contract", async () => {
 		const started = await startClerkServer(1);

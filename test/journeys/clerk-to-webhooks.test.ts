@@ -16,7 +16,7 @@ describe("from Clerk to a verified webhook, with the real server as a process", 
 	beforeAll(async () => {
 		story = await openStory(1000, closers);
 		endpointId = await createEndpoint(story);
-	}, 90_000);
+	});
 
 	afterAll(() => closers.closeAll());
 

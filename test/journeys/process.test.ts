@@ -54,7 +54,7 @@ describe("the server's process", () => {
 		expect(await isPostgresUp(folder)).toBe(false);
 		// Nothing to warn of: Postgres went last.
 		expect(server.output()).not.toContain('"level":40');
-	}, 90_000);
+	});
 
 	it("starts whole and stops in order when Ctrl-C reaches its process group while it makes its Postgres", async () => {
 		const folder = await dataFolder();
@@ -71,11 +71,11 @@ describe("the server's process", () => {
 			hasBegun ||= isUnderWay;
 			return hasBegun && !isUnderWay;
 		};
-		await until(isMade, { timeoutMs: 60_000 });
+		await until(isMade);
 		const server = await starting;
 		expect(await server.exited).toEqual({ code: 0, signal: null });
 		expect(await isPostgresUp(folder)).toBe(false);
-	}, 90_000);
+	});
 
 	it("keeps keys, databases, their addresses and all data when it is killed and started again", async () => {
 		const folder = await dataFolder();
@@ -96,7 +96,7 @@ describe("the server's process", () => {
 		expect(before.body.connections.direct_url).toContain(`:${port.trim()}/`);
 		expect((await getJson(`${server.url}/readyz`, "")).status).toBe(200);
 		expect(await server.stop()).toEqual({ code: 0, signal: null });
-	}, 120_000);
+	});
 
 	it("ends a backfill that it was killed in, from the page that it had come to", async () => {
 		const closers = createClosers();
@@ -117,7 +117,7 @@ describe("the server's process", () => {
 		expect(await countUsers(restarted)).toBe(12_345);
 		// 25 pages of 500 in all: nine were written, and the tenth is asked for again.
 		expect(pagesAsked(story.clerk.requests) - askedBefore).toBe(16);
-	}, 150_000);
+	});
 
 	it("names every fault of its configuration at once and ends with code 1", async () => {
 		const { code, output } = await runRefusedServer(await dataFolder(), {
@@ -145,7 +145,7 @@ describe("the server's process", () => {
 		);
 		expect(output).not.toContain("57P01");
 		expect(await isPostgresUp(folder)).toBe(false);
-	}, 90_000);
+	});
 
 	it("says why DATABASE_URL or PROJECT_CLUSTER_URL cannot be used, without the password", async () => {
 		const folder = await dataFolder();
@@ -165,7 +165,7 @@ describe("the server's process", () => {
 			output: expect.stringMatching(/The server cannot start\.\n.* PROJECT_CLUSTER_URL names\.\n$/),
 		});
 		expect(cluster.output).not.toContain("not-the-password");
-	}, 90_000);
+	});
 
 	it("refuses to start without an encryption key that the database's secrets need, and names it", async () => {
 		const folder = await dataFolder();
@@ -178,7 +178,7 @@ describe("the server's process", () => {
 		expect(await isPostgresUp(folder)).toBe(false);
 		const rotated = await start(folder, { ENCRYPTION_KEYS: `${second},${first}` });
 		expect((await getJson(`${rotated.url}/readyz`, "")).status).toBe(200);
-	}, 120_000);
+	});
 });
 
 function pagesAsked(requests: { path: string }[]): number {

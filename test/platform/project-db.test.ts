@@ -170,8 +170,8 @@ describe("a hostile server", () => {
 		const { target } = await hostile(() => undefined);
 		const startedAt = Date.now();
 		expect(await reasonOf(ask(databases(), target))).toBe("could_not_connect");
-		expect(Date.now() - startedAt).toBeLessThan(8_000);
-	}, 15_000);
+		expect(Date.now() - startedAt).toBeLessThan(30_000);
+	});
 
 	it("that sends without end is cut off", async () => {
 		const flood = message(
@@ -190,7 +190,7 @@ describe("a hostile server", () => {
 		});
 		expect(await reasonOf(ask(databases(), target))).toBe("could_not_connect");
 		await until(() => sockets.size === 0);
-	}, 30_000);
+	});
 });
 
 describe("the project cluster", () => {

@@ -41,7 +41,7 @@ export async function startDebianCluster(): Promise<DebianCluster> {
 	const server = start("postgres", ["-D", data, ...flags], folder, user);
 	const exited = once(server, "exit");
 	const url = `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`;
-	await until(() => answers(url), { timeoutMs: 30_000 });
+	await until(() => answers(url));
 	return {
 		url,
 		stop: async () => {

@@ -168,13 +168,10 @@ describe("a clone with pg_dump and pg_restore", () => {
 		await client.query("rollback");
 		await client.end();
 		await replica();
-		const job = await until(
-			async () => {
-				const { body } = await api.call("GET", `/v1/jobs/${answer.body.job.id}`, { key: tenant.key });
-				return body.job.state === "completed" && body.job;
-			},
-			{ timeoutMs: 60_000 },
-		);
+		const job = await until(async () => {
+			const { body } = await api.call("GET", `/v1/jobs/${answer.body.job.id}`, { key: tenant.key });
+			return body.job.state === "completed" && body.job;
+		});
 		expect(job).toMatchObject({ attempts: 1, last_exit_code: 0 });
 		const cloned = await previewUrl(api, tenant, answer.body.preview.id);
 		expect(await asCustomer(cloned, "select count(*)::int from public.people")).toEqual([{ count: 20_000 }]);

@@ -106,7 +106,7 @@ export async function startReceiver(
 		respondWith(...next) {
 			rules = [...next];
 		},
-		waitFor: (wanted, timeoutMs = 30_000) => waitFor(requests, waiting, wanted, timeoutMs),
+		waitFor: (wanted, timeoutMs = 120_000) => waitFor(requests, waiting, wanted, timeoutMs),
 		async close() {
 			const closed = once(server, "close");
 			server.close();

@@ -5,7 +5,7 @@
 export async function until<Answer>(
 	ask: () => Promise<Answer> | Answer,
 	{
-		timeoutMs = 30_000,
+		timeoutMs = 120_000,
 		everyMs = 20,
 		what = ask.toString(),
 	}: { timeoutMs?: number; everyMs?: number; what?: string } = {},
