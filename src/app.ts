@@ -24,6 +24,7 @@ import { eventRoutes } from "./events/routes.ts";
 import { useAccess } from "./http/access.ts";
 import { useJsonBodies, useRawBodies } from "./http/body.ts";
 import { useClosing } from "./http/closing.ts";
+import { useCors } from "./http/cors.ts";
 import { answerError, useErrorHandler } from "./http/error-handler.ts";
 import { healthRoutes, type ReadinessCheck } from "./http/health.ts";
 import { trackMethods } from "./http/method-not-allowed.ts";
@@ -75,6 +76,7 @@ export async function buildApp(ctx: Context, checks: Record<string, ReadinessChe
 	useErrorHandler(app);
 	useRequestLog(app, ctx.log);
 	useClosing(app, closingMs);
+	useCors(app, ctx.config.corsOrigins);
 	app.addSchema(ErrorWire);
 	await useOpenApi(app, { serverUrl: ctx.publicUrl, webhooks: eventCatalogue() });
 

@@ -18,6 +18,8 @@ const variables = {
 	HOST: { read: (text: string) => text, fallback: "127.0.0.1" },
 	PUBLIC_URL: optional(webUrl),
 	DASHBOARD_URL: optional(webUrl),
+	CORS_ORIGINS: optional(origins),
+	METRICS_TOKEN: optional(minLength(16)),
 	TRUST_PROXY: { read: trustProxy, fallback: false as boolean | number | string },
 	ENCRYPTION_KEYS: optional(encryptionKeys),
 	ADMIN_TOKEN: optional(minLength(16)),
@@ -104,6 +106,10 @@ function shape(values: Values) {
 		/** Without a trailing slash; null until the server listens and knows its own address. */
 		publicUrl: values.PUBLIC_URL,
 		dashboardUrl: values.DASHBOARD_URL,
+		/** Of the pages that may call us from a browser. */
+		corsOrigins: values.CORS_ORIGINS ?? originOf(values.DASHBOARD_URL),
+		/** What a scrape of `/metrics` shows; null: there is no such route. */
+		metricsToken: values.METRICS_TOKEN,
 		trustProxy: values.TRUST_PROXY,
 		encryptionKeys: values.ENCRYPTION_KEYS,
 		adminToken: values.ADMIN_TOKEN,
@@ -140,6 +146,10 @@ function shape(values: Values) {
 		},
 		logLevel: values.LOG_LEVEL,
 	};
+}
+
+function originOf(url: string | null): string[] {
+	return url === null ? [] : [new URL(url).origin];
 }
 
 function optional<Value>(read: (text: string) => Value): Variable<Value | null> {

@@ -65,6 +65,18 @@ export const cases: Record<string, Case> = {
 	HOST: { read: (config) => config.host, fallback: "127.0.0.1", good: [["0.0.0.0", "0.0.0.0"]], bad: [] },
 	PUBLIC_URL: { read: (config) => config.publicUrl, fallback: null, ...webUrl },
 	DASHBOARD_URL: { read: (config) => config.dashboardUrl, fallback: null, ...webUrl },
+	CORS_ORIGINS: {
+		read: (config) => config.corsOrigins,
+		fallback: [],
+		good: [["https://a.test, http://b.test:3000", ["https://a.test", "http://b.test:3000"]]],
+		bad: ["a.test", "https://a.test/path", "https://a.test,", "*"],
+	},
+	METRICS_TOKEN: {
+		read: (config) => config.metricsToken,
+		fallback: null,
+		good: [["0123456789abcdef", "0123456789abcdef"]],
+		bad: ["0123456789abcde"],
+	},
 	TRUST_PROXY: {
 		read: (config) => config.trustProxy,
 		fallback: false,
