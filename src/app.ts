@@ -41,6 +41,7 @@ import { meRoutes } from "./me/routes.ts";
 import { organizationRoutes } from "./organizations/routes.ts";
 import { previewRoutes } from "./previews/routes.ts";
 import { projectRoutes } from "./projects/routes.ts";
+import { userRoutes } from "./user-sync/routes.ts";
 import { endpointRoutes } from "./webhook-endpoints/routes.ts";
 
 export type Api = FastifyInstance<
@@ -114,6 +115,7 @@ function apiScope(app: Api, ctx: Context): void {
 	jobRoutes(app, ctx);
 	integrationRoutes(app, ctx);
 	inboundEventRoutes(app, ctx);
+	userRoutes(app, ctx);
 	eventRoutes(app, ctx);
 	eventTypeRoutes(app, eventCatalogue());
 	endpointRoutes(app, ctx);

@@ -17,7 +17,10 @@ export function ensureAuthSchema(
 			// Asked first: IF NOT EXISTS wants the right to create also where there is nothing to be created.
 			const [found] = await client.query<Found>(findSql);
 			if (!found?.schema) await client.query("create schema capydb_auth");
-			if (!found?.users) await client.query(createUsersSql);
+			if (!found?.users) {
+				await client.query(createUsersSql);
+				await client.query(createNewestIndexSql);
+			}
 			if (!found?.state) await client.query(createStateSql);
 			return new Date(found?.at ?? 0);
 		}),
@@ -66,6 +69,10 @@ const createUsersSql = `create table capydb_auth.users (
 	deleted_at timestamptz,
 	raw jsonb
 )`;
+
+// The order of `list-users.ts`, which puts users without a time last.
+const createNewestIndexSql = `create index users_newest_idx on capydb_auth.users
+	((coalesce(created_at, '-infinity'::timestamptz)), (id collate "C"))`;
 
 // `effects` holds what the last inbound events did to the user, until the next change: a process that died
 // before it announced them finds there what it still has to say.

@@ -1,6 +1,6 @@
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
 import { newSigningKey } from "../fakes/clerk-keys.ts";
-import { endedJob, receiverPath, signingSecret } from "../integrations/clerk-server.ts";
+import { endedJob, newUser, receiverPath, signingSecret } from "../integrations/clerk-server.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -90,6 +90,7 @@ async function makeThings(
 	});
 	await endedJob(server, tenant, connected.job.id);
 	const inboundEventID = await receiveOne({ server, clerk }, tenant);
+	const userID = await receiveUser({ server, clerk }, tenant, name);
 	clerk.failNext(401);
 	const { job } = await post(`${integration}/sync`);
 	await endedJob(server, tenant, job.id);
@@ -106,6 +107,7 @@ async function makeThings(
 		deliveryID: delivery.id,
 		eventID: event.id,
 		inboundEventID,
+		userID,
 	};
 	const clerkOrganizationId = `org_${name}`;
 	await server.call("PATCH", organization, { key, body: { clerk_organization_id: clerkOrganizationId } });
@@ -128,4 +130,22 @@ async function receiveOne(
 		const { body } = await server.call("GET", path, { key: tenant.key });
 		return body.events[0]?.id;
 	});
+}
+
+/** A user that Clerk tells this tenant of, and no other; the id. */
+async function receiveUser(
+	{ server, clerk }: Pick<World, "server" | "clerk">,
+	tenant: Tenant,
+	name: string,
+): Promise<string> {
+	const user = newUser({ id: `user_of_${name}` });
+	const signed = clerk.signedWebhook("user.created", user, { secret: signingSecret });
+	await server.call("POST", receiverPath(tenant), {
+		key: null,
+		rawBody: signed.body,
+		headers: signed.headers,
+	});
+	const path = `/v1/projects/${tenant.projectId}/users/${user.id}`;
+	await until(async () => (await server.call("GET", path, { key: tenant.key })).status === 200);
+	return user.id;
 }
