@@ -8,6 +8,7 @@ import { activateIntegration } from "../integrations/activate-integration.ts";
 import type { Integration } from "../integrations/integration.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
+import { ProviderError } from "../providers/errors.ts";
 import type { AuthProvider } from "../providers/provider.ts";
 import {
 	applyUserChanges,
@@ -17,6 +18,7 @@ import {
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
 import { userEventData } from "../user-sync/synced-user.ts";
 import { type InboundWebhook, runOf } from "./inbound-webhook.ts";
+import { type Reading, readChanges } from "./read-changes.ts";
 import type { InboundOutcome } from "./store.ts";
 
 type Input = { integrationId: IntegrationId; signal: AbortSignal };
@@ -38,7 +40,7 @@ export async function applyInbound(ctx: Context, { integrationId, signal }: Inpu
 		while (!signal.aborted) {
 			const webhooks = await ctx.stores.inbound.listWaiting(integrationId, batchSize);
 			if (webhooks.length === 0) break;
-			await applyBatch(ctx, found, webhooks);
+			await applyBatch(ctx, found, webhooks, signal);
 		}
 		// The rest is for another process.
 		if (signal.aborted)
@@ -47,7 +49,7 @@ export async function applyInbound(ctx: Context, { integrationId, signal }: Inpu
 			await ctx.stores.integrations.report(integrationId, { drop: ["applyError", "applyFailures"] });
 		}
 	} catch (error) {
-		if (!isTroubleOfDatabase(error)) throw error;
+		if (!isTroubleOutside(error)) throw error;
 		await postpone(ctx, integration, error);
 	}
 }
@@ -72,8 +74,13 @@ async function ensureReady(ctx: Context, { integration, project }: Target): Prom
 	await activateIntegration(ctx, integration.id);
 }
 
-async function applyBatch(ctx: Context, target: Target, webhooks: readonly InboundWebhook[]): Promise<void> {
-	const read = webhooks.map((webhook) => ({ webhook, reading: interpret(ctx, target.provider, webhook) }));
+async function applyBatch(
+	ctx: Context,
+	target: Target,
+	webhooks: readonly InboundWebhook[],
+	signal: AbortSignal,
+): Promise<void> {
+	const read = await readChanges(ctx, { ...target, webhooks, signal });
 	const changes = read.flatMap(({ webhook, reading }): RequestedChange[] =>
 		reading.kind === "change" ? [{ change: reading.change, eventId: runOf(webhook) }] : [],
 	);
@@ -93,21 +100,6 @@ async function applyBatch(ctx: Context, target: Target, webhooks: readonly Inbou
 	);
 }
 
-type Reading =
-	| { kind: "change"; change: RequestedChange["change"] }
-	| { kind: "unrelated" }
-	| { kind: "unreadable" };
-
-function interpret(ctx: Pick<Context, "log">, provider: AuthProvider, webhook: InboundWebhook): Reading {
-	try {
-		const change = provider.interpret(webhook);
-		return change === null ? { kind: "unrelated" } : { kind: "change", change };
-	} catch (error) {
-		ctx.log.error({ inbound_id: webhook.id, err: error }, "a stored webhook could not be interpreted");
-		return { kind: "unreadable" };
-	}
-}
-
 function outcomeOf(webhook: InboundWebhook, reading: Reading, result: ChangeResult | null): InboundOutcome {
 	const { id, processedAt } = webhook;
 	const ended = (state: InboundOutcome["state"], error: string | null = null) => ({
@@ -117,6 +109,7 @@ function outcomeOf(webhook: InboundWebhook, reading: Reading, result: ChangeResu
 		error,
 	});
 	if (reading.kind === "unrelated") return ended("ignored");
+	if (reading.kind === "incomplete") return ended(reading.state, reading.why);
 	if (reading.kind === "unreadable" || result === null)
 		return ended("failed", "The event could not be read.");
 	switch (result.outcome) {
@@ -169,13 +162,15 @@ function lastReceivedAt(settlements: readonly Settlement[]): Date {
 }
 
 /** Trouble that passes, or that the customer can end: the webhooks wait. */
-function isTroubleOfDatabase(error: unknown): error is Error {
-	return error instanceof ProjectDatabaseError || (error instanceof AppError && error.kind !== "internal");
+function isTroubleOutside(error: unknown): error is Error {
+	if (error instanceof ProjectDatabaseError || error instanceof ProviderError) return true;
+	return error instanceof AppError && error.kind !== "internal";
 }
 
 async function postpone(ctx: Context, integration: Integration, error: Error): Promise<void> {
 	const applyFailures = (integration.status.applyFailures ?? 0) + 1;
-	const waitSeconds = Math.min(2 ** Math.min(applyFailures, 10), backoffSecondsMax);
+	const askedSeconds = error instanceof ProviderError ? (error.retryAfterSeconds ?? 0) : 0;
+	const waitSeconds = Math.max(Math.min(2 ** Math.min(applyFailures, 10), backoffSecondsMax), askedSeconds);
 	ctx.log.warn(
 		{ integration_id: integration.id, wait_seconds: waitSeconds, err: error },
 		"webhooks have to wait",

@@ -21,10 +21,12 @@ type Input = {
 
 const eventIdLengthMax = 255;
 
+const noSecretSeconds = 30;
+
 /**
- * Verifies a provider's webhook over its raw bytes and stores it, once for each id of the provider's. Its effect
- * comes later. Returns the integration that has something new to do, or null. Throws what the provider is to be
- * answered (contract §4, Inbound): 404, 401, 400.
+ * Verifies a provider's webhook over its raw bytes and stores its events, each once for each id of the provider's.
+ * Their effect comes later. Returns the integration that has something new to do, or null. Throws what the provider
+ * is to be answered (contract §4, Inbound): 404, 401, 400, and 503 where a refusal would be final.
  */
 export async function receiveWebhook(
 	ctx: Pick<Context, "stores" | "vault" | "clock">,
@@ -34,8 +36,8 @@ export async function receiveWebhook(
 	const integration = await findIntegration(ctx, input);
 	if (integration.state === "disabled") return null;
 	try {
-		const event = verify(ctx, integration, input);
-		return (await store(ctx, integration, event, input.rawBody)) ? integration.id : null;
+		const events = verify(ctx, integration, input);
+		return (await store(ctx, integration, events, input.rawBody)) ? integration.id : null;
 	} catch (error) {
 		if (error instanceof AppError)
 			rejections.record(integration, { reason: error.code, address: input.address });
@@ -52,26 +54,37 @@ async function findIntegration(ctx: Pick<Context, "stores">, input: Input): Prom
 	return found;
 }
 
-function verify(ctx: Pick<Context, "vault" | "clock">, integration: Integration, input: Input): InboundEvent {
+function verify(
+	ctx: Pick<Context, "vault" | "clock">,
+	integration: Integration,
+	input: Input,
+): InboundEvent[] {
 	const { provider, rawBody, headers } = input;
 	const now = ctx.clock.now();
 	const secrets = liveSigningSecrets(ctx.vault, integration, now);
-	if (secrets.length === 0) {
-		const sentence = "No webhook signing secret is configured for this integration.";
-		throw new AppError("unauthenticated", "webhook.no_secret", sentence);
-	}
+	if (secrets.length === 0) throw noSecret(provider);
 	const verdict = provider.verifyWebhook({ rawBody, headers, secrets, now });
 	if (verdict !== "genuine") throw refusal(verdict);
 	const includePrivateMetadata = integration.config.includePrivateMetadata ?? false;
-	const event = provider.readWebhook(rawBody, headers, { includePrivateMetadata });
-	if (!event) throw unreadable();
-	const isOfOther =
-		integration.externalId !== null && event.instance !== null && event.instance !== integration.externalId;
-	if (isOfOther) {
+	const events = provider.readWebhook(rawBody, headers, { includePrivateMetadata });
+	if (!events) throw unreadable();
+	if (!events.every(({ instance }) => mayBeOf(integration, instance))) {
 		const sentence = "The webhook is from another instance than the one that is connected.";
 		throw new AppError("unauthenticated", "webhook.wrong_instance", sentence);
 	}
-	return event;
+	return events;
+}
+
+function noSecret({ refusalsAreFinal }: AuthProvider): AppError {
+	const sentence = "No webhook signing secret is configured for this integration.";
+	if (!refusalsAreFinal) return new AppError("unauthenticated", "webhook.no_secret", sentence);
+	return new AppError("unavailable", "webhook.no_secret", sentence, { retryAfterSeconds: noSecretSeconds });
+}
+
+/** Whoever enters `external_id` by hand may write a tenant's host name for its name. */
+function mayBeOf({ externalId }: Integration, instance: string | null): boolean {
+	if (externalId === null || instance === null) return true;
+	return externalId === instance || externalId.startsWith(`${instance}.`);
 }
 
 function refusal(verdict: Exclude<WebhookVerdict, "genuine">): AppError {
@@ -106,26 +119,23 @@ function unreadable(cause?: unknown): AppError {
 	return new AppError("invalid", "webhook.unreadable", sentence, cause === undefined ? {} : { cause });
 }
 
-/** False when the event came before. */
+/** False when all of the events came before. */
 async function store(
 	ctx: Pick<Context, "stores">,
 	integration: Integration,
-	event: InboundEvent,
+	events: readonly InboundEvent[],
 	rawBody: Buffer,
 ): Promise<boolean> {
+	const webhooks = events.map(({ providerEventId, type, document, occurredAt }) => ({
+		id: newId("inb"),
+		providerEventId: shortened(providerEventId),
+		type,
+		document,
+		occurredAt,
+	}));
+	const bodyHash = createHash("sha256").update(rawBody).digest();
 	try {
-		return await ctx.stores.inbound.insert({
-			id: newId("inb"),
-			organizationId: integration.organizationId,
-			projectId: integration.projectId,
-			integrationId: integration.id,
-			provider: integration.provider,
-			providerEventId: shortened(event.providerEventId),
-			type: event.type,
-			document: event.document,
-			bodyHash: createHash("sha256").update(rawBody).digest(),
-			occurredAt: event.occurredAt,
-		});
+		return await ctx.stores.inbound.insert(integration, { bodyHash, webhooks });
 	} catch (error) {
 		// A value that Postgres cannot hold is the body's fault: the provider's next try would bring it again.
 		if (/^(22|54)/.test(sqlState(error) ?? "")) throw unreadable(error);

@@ -4,7 +4,12 @@ import type { Database } from "../platform/db.ts";
 import type { InboundState, InboundSummary, InboundWebhook } from "./inbound-webhook.ts";
 import { inboundWebhooks } from "./table.ts";
 
-export type NewInboundWebhook = Omit<InboundWebhook, "state" | "error" | "receivedAt" | "processedAt">;
+type Receiver = Pick<InboundWebhook, "organizationId" | "projectId" | "provider"> & { id: IntegrationId };
+
+/** The events of one request. */
+export type NewInboundWebhooks = Pick<InboundWebhook, "bodyHash"> & {
+	webhooks: Pick<InboundWebhook, "id" | "providerEventId" | "type" | "document" | "occurredAt">[];
+};
 
 /** How one run of an event ended. `processedAt` is that of the row when the run began. */
 export type InboundOutcome = Pick<InboundWebhook, "id" | "processedAt" | "error"> & { state: InboundState };
@@ -17,19 +22,19 @@ const { document: _document, bodyHash: _bodyHash, ...summaryColumns } = getTable
 
 export function inboundStore({ orm, prepared }: Database) {
 	return {
-		/** Stores a webhook under its dedup key, in one statement. False when the key is taken: nothing is written. */
-		async insert(webhook: NewInboundWebhook): Promise<boolean> {
-			const rows = await prepared("insert_inbound_webhook", insertSql, [
-				toUuid(webhook.organizationId),
-				toUuid(webhook.integrationId),
-				webhook.providerEventId,
-				toUuid(webhook.id),
-				toUuid(webhook.projectId),
-				webhook.provider,
-				webhook.type,
-				JSON.stringify(webhook.document),
-				webhook.bodyHash,
-				webhook.occurredAt,
+		/**
+		 * Stores the events of one request under their dedup keys, in one statement: all together or, when it fails,
+		 * none. What is there already stays. False when that is so of all.
+		 */
+		async insert(integration: Receiver, { bodyHash, webhooks }: NewInboundWebhooks): Promise<boolean> {
+			const byKey = new Map(webhooks.map((webhook) => [webhook.providerEventId, webhook]));
+			const rows = await prepared("insert_inbound_webhooks", insertSql, [
+				toUuid(integration.organizationId),
+				toUuid(integration.id),
+				toUuid(integration.projectId),
+				integration.provider,
+				bodyHash,
+				JSON.stringify([...byKey.values()].map(toInsertRow)),
 			]);
 			return rows.length > 0;
 		},
@@ -121,11 +126,21 @@ export function inboundStore({ orm, prepared }: Database) {
 	};
 }
 
-// The key's row comes first: of twenty requests at once, nineteen wait for it and then write nothing.
+function toInsertRow(webhook: NewInboundWebhooks["webhooks"][number]) {
+	const { id, providerEventId, type, document, occurredAt } = webhook;
+	return { id: toUuid(id), provider_event_id: providerEventId, type, document, occurred_at: occurredAt };
+}
+
+// The keys' rows come first: of twenty requests at once, nineteen wait for them and then write nothing. They come
+// in one order, so that two requests with the same events do not wait for each other.
 const insertSql = `
-with key as (
+with wanted as (
+	select * from jsonb_to_recordset($6::jsonb)
+		as w(id uuid, provider_event_id text, type text, document jsonb, occurred_at timestamptz)
+), keys as (
 	insert into inbound_dedup_keys as k (organization_id, integration_id, provider_event_id, inbound_id, expires_at)
-	values ($1, $2, $3, $4, clock_now() + interval '${keyDays} days')
+	select $1::uuid, $2::uuid, provider_event_id, id, clock_now() + interval '${keyDays} days'
+	from wanted order by provider_event_id
 	on conflict (organization_id, integration_id, provider_event_id) do update
 		set inbound_id = excluded.inbound_id, expires_at = excluded.expires_at
 		where k.expires_at <= clock_now()
@@ -133,7 +148,8 @@ with key as (
 )
 insert into inbound_webhooks (organization_id, id, project_id, integration_id, provider, provider_event_id, type,
 	state, document, body_hash, occurred_at)
-select $1, inbound_id, $5, $2, $6, $3, $7, 'received', $8::jsonb, $9, $10 from key
+select $1, id, $3, $2, $4, provider_event_id, type, 'received', document, $5, occurred_at
+from wanted where id in (select inbound_id from keys)
 returning id`;
 
 const settleSql = `

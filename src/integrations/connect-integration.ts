@@ -47,7 +47,7 @@ export async function connectIntegration(
 				credentials: sealCredentials(tx.vault, found, credentials),
 				...(signingSecret === undefined
 					? {}
-					: { signingSecrets: sealSigningSecret(tx.vault, found, signingSecret) }),
+					: { signingSecrets: sealSigningSecret(tx, found, { provider, secret: signingSecret }) }),
 			},
 			{ drop: ["lastError", "applyError", "applyFailures", "heldChanges"] },
 		);

@@ -1,5 +1,6 @@
+import type { Clock } from "../core/clock.ts";
 import type { Vault } from "../platform/vault.ts";
-import type { Credentials } from "../providers/provider.ts";
+import type { AuthProvider, Credentials } from "../providers/provider.ts";
 import type { Integration, SigningSecret } from "./integration.ts";
 
 export function sealCredentials(
@@ -20,14 +21,27 @@ export function openCredentials(
 	);
 }
 
-/** Seals the one secret that counts from now on. */
+const graceMs = 60 * 60 * 1000;
+/** However often a secret is changed within the hour. */
+const secretsMax = 10;
+
+/**
+ * Seals the secret that counts from now on. Where the provider takes a refusal as final, those that counted until
+ * now stay good for an hour, for what is on its way and until the new one is entered there.
+ */
 export function sealSigningSecret(
-	vault: Vault,
-	integration: Pick<Integration, "id">,
-	secret: string,
+	ctx: { vault: Vault; clock: Pick<Clock, "now"> },
+	integration: Pick<Integration, "id" | "signingSecrets">,
+	{ provider, secret }: { provider: Pick<AuthProvider, "refusalsAreFinal">; secret: string },
 ): string {
-	const secrets: SigningSecret[] = [{ secret, until: null }];
-	return vault.seal(JSON.stringify(secrets), { row: integration.id, column: "integrations.signing_secrets" });
+	const now = ctx.clock.now();
+	const until = new Date(now.getTime() + graceMs).toISOString();
+	const earlier = provider.refusalsAreFinal ? openSigningSecrets(ctx.vault, integration) : [];
+	const kept = earlier
+		.filter((each) => each.secret !== secret && countsAt(each, now))
+		.map((each) => ({ secret: each.secret, until: each.until ?? until }));
+	const secrets: SigningSecret[] = [{ secret, until: null }, ...kept].slice(0, secretsMax);
+	return ctx.vault.seal(JSON.stringify(secrets), placeOf(integration));
 }
 
 /** The secrets that a webhook may be signed with now, newest first. */
@@ -36,8 +50,22 @@ export function liveSigningSecrets(
 	integration: Pick<Integration, "id" | "signingSecrets">,
 	now: Date,
 ): string[] {
+	const secrets = openSigningSecrets(vault, integration);
+	return secrets.filter((each) => countsAt(each, now)).map(({ secret }) => secret);
+}
+
+function openSigningSecrets(
+	vault: Vault,
+	integration: Pick<Integration, "id" | "signingSecrets">,
+): SigningSecret[] {
 	if (integration.signingSecrets === null) return [];
-	const place = { row: integration.id, column: "integrations.signing_secrets" };
-	const secrets: SigningSecret[] = JSON.parse(vault.open(integration.signingSecrets, place));
-	return secrets.filter(({ until }) => until === null || new Date(until) > now).map(({ secret }) => secret);
+	return JSON.parse(vault.open(integration.signingSecrets, placeOf(integration)));
+}
+
+function countsAt({ until }: SigningSecret, now: Date): boolean {
+	return until === null || new Date(until) > now;
+}
+
+function placeOf({ id }: Pick<Integration, "id">) {
+	return { row: id, column: "integrations.signing_secrets" };
 }

@@ -52,7 +52,7 @@ export async function putIntegration(
 			...(checked === null ? {} : { credentials: sealCredentials(tx.vault, found, checked.credentials) }),
 			...(signingSecret === null
 				? {}
-				: { signingSecrets: sealSigningSecret(tx.vault, found, signingSecret.secret) }),
+				: { signingSecrets: sealSigningSecret(tx, found, { provider, secret: signingSecret.secret }) }),
 		};
 		const state = nextState({ ...found, ...changes }, put, checked !== null);
 		const recovers = found.state === "error" && state !== "error";

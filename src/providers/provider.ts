@@ -19,6 +19,9 @@ export type UserChange =
 	| { kind: "created" | "updated"; user: ExternalUser; version: Date }
 	| { kind: "deleted"; userId: string; version: Date };
 
+/** A user of whom an event says only that something changed: the document is to be fetched. */
+export type TouchedUser = { kind: "touched"; userId: string; version: Date };
+
 /** Secrets of one integration as they lie sealed in its row; each provider says which keys it uses. */
 export type Credentials = Record<string, string>;
 
@@ -64,10 +67,15 @@ export type AuthProvider = {
 		secrets: readonly string[];
 		now: Date;
 	}): WebhookVerdict;
-	/** Reads a genuine webhook; null when the body is not what the provider sends. */
-	readWebhook(rawBody: Buffer, headers: WebhookHeaders, options: InterpretOptions): InboundEvent | null;
+	/**
+	 * The provider sends nothing again after a 4xx. So a webhook that comes before there is a secret is answered
+	 * with a 503, and a secret that was replaced stays good for an hour.
+	 */
+	refusalsAreFinal: boolean;
+	/** Reads the events of a genuine webhook, at least one; null when the body is not what the provider sends. */
+	readWebhook(rawBody: Buffer, headers: WebhookHeaders, options: InterpretOptions): InboundEvent[] | null;
 	/** What a stored document means for `capydb_auth.users`; null when it is about something else. */
-	interpret(event: Pick<InboundEvent, "type" | "document" | "occurredAt">): UserChange | null;
+	interpret(event: Pick<InboundEvent, "type" | "document" | "occurredAt">): UserChange | TouchedUser | null;
 	/** Ids are never given out twice, so a deleted user stays deleted whatever arrives later. */
 	deletesAreFinal: boolean;
 	/** One page of all users in a stable order, `pageSize` users at most; null where there is no backfill. */
@@ -77,5 +85,16 @@ export type AuthProvider = {
 				cursor: string | null,
 				options: InterpretOptions & { signal: AbortSignal },
 		  ) => Promise<UserPage>)
+		| null;
+	/**
+	 * A touched user as it is now; the promise gives null when the provider knows none of that id. Null where no
+	 * event is without its document.
+	 */
+	fetchUser:
+		| ((
+				credentials: Credentials,
+				userId: string,
+				options: InterpretOptions & { signal: AbortSignal },
+		  ) => Promise<ExternalUser | null>)
 		| null;
 };

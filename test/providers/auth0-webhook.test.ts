@@ -8,7 +8,7 @@ const userId = "auth0|65f0a1b2c3d4e5f6a7b8c9d0";
 
 function readAll(body: unknown, includePrivateMetadata = false): InboundEvent[] | null {
 	const text = typeof body === "string" ? body : JSON.stringify(body);
-	return readWebhook(Buffer.from(text), { includePrivateMetadata });
+	return readWebhook(Buffer.from(text), {}, { includePrivateMetadata });
 }
 
 function read(body: unknown, includePrivateMetadata = false): InboundEvent {

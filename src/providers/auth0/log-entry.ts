@@ -1,4 +1,4 @@
-import type { UserChange } from "../provider.ts";
+import type { TouchedUser, UserChange } from "../provider.ts";
 import { type Auth0LogEntry, isApiCall, toMoment } from "./wire.ts";
 
 /**
@@ -13,10 +13,7 @@ const touching = new Set(["ss", "sce", "scu", "scpn", "sv", "sscim", "ublkdu"]);
  */
 export function meaningOfLog({
 	data,
-}: Auth0LogEntry):
-	| Extract<UserChange, { kind: "deleted" }>
-	| { kind: "touched"; userId: string; version: Date }
-	| null {
+}: Auth0LogEntry): Extract<UserChange, { kind: "deleted" }> | TouchedUser | null {
 	const version = toMoment(data.date);
 	if (version === null) return null;
 	if (data.type === "sapi") return meaningOfCall(data.details, version);

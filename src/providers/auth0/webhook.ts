@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type {
 	InboundEvent,
 	InterpretOptions,
+	TouchedUser,
 	UserChange,
 	WebhookHeaders,
 	WebhookVerdict,
@@ -18,9 +19,6 @@ import {
 	toExternalUser,
 	toMoment,
 } from "./wire.ts";
-
-/** A user of whom we know only that something changed: the document is to be fetched. */
-export type TouchedUser = { kind: "touched"; userId: string; version: Date };
 
 const kinds = new Map<string, UserChange["kind"]>([
 	["user.created", "created"],
@@ -54,7 +52,11 @@ export function verifyWebhook(input: {
  * an Action what its author wrote. Null when the body is none of these; an entry that cannot be read is passed over
  * beside others that can, for a refusal would be final and lose them all.
  */
-export function readWebhook(rawBody: Buffer, options: InterpretOptions): InboundEvent[] | null {
+export function readWebhook(
+	rawBody: Buffer,
+	_headers: WebhookHeaders,
+	options: InterpretOptions,
+): InboundEvent[] | null {
 	const items = parseItems(rawBody);
 	if (items === null) return null;
 	const events = items.flatMap((item) => readItem(item, options) ?? []);

@@ -35,9 +35,11 @@ export function createClerk(options: { origin: string }): AuthProvider {
 		credentialKeys: ["secret_key", "webhook_signing_secret"],
 		identify: client.identify,
 		verifyWebhook: verifyStandardWebhook,
+		refusalsAreFinal: false,
 		readWebhook,
 		interpret,
 		deletesAreFinal: true,
 		listUsers: client.listUsers,
+		fetchUser: null,
 	};
 }

@@ -16,18 +16,20 @@ export function readWebhook(
 	rawBody: Buffer,
 	headers: WebhookHeaders,
 	options: InterpretOptions,
-): InboundEvent | null {
+): InboundEvent[] | null {
 	const message = signedMessage(headers);
 	const event = parseEvent(rawBody);
 	if (message === null || event === null) return null;
-	return {
-		providerEventId: message.id,
-		type: event.type,
-		instance: event.instance_id ?? null,
-		// The signed header is the time of the attempt: later than the event on a retry, but better than none.
-		occurredAt: eventMoment(event.timestamp) ?? toMoment(Number(message.timestamp) * 1000),
-		document: redactEvent(event, options),
-	};
+	return [
+		{
+			providerEventId: message.id,
+			type: event.type,
+			instance: event.instance_id ?? null,
+			// The signed header is the time of the attempt: later than the event on a retry, but better than none.
+			occurredAt: eventMoment(event.timestamp) ?? toMoment(Number(message.timestamp) * 1000),
+			document: redactEvent(event, options),
+		},
+	];
 }
 
 /** What a stored document means for the users table; null when it is about something else or has no user id. */
