@@ -30,8 +30,7 @@ import { healthRoutes, type ReadinessCheck } from "./http/health.ts";
 import { trackMethods } from "./http/method-not-allowed.ts";
 import { useOpenApi } from "./http/openapi.ts";
 import { useRequestLog } from "./http/request-log.ts";
-import { useValidation } from "./http/validation.ts";
-import { ErrorWire } from "./http/wire.ts";
+import { useSchemas } from "./http/schemas.ts";
 import { inboundEventRoutes } from "./inbound/event-routes.ts";
 import { inboundRoutes } from "./inbound/routes.ts";
 import { integrationRoutes } from "./integrations/routes.ts";
@@ -73,12 +72,11 @@ export async function buildApp(ctx: Context, checks: Record<string, ReadinessChe
 		frameworkErrors: answerError,
 	}).withTypeProvider<TypeBoxTypeProvider>();
 	const methods = trackMethods(app);
-	useValidation(app);
+	useSchemas(app);
 	useErrorHandler(app);
 	useRequestLog(app, ctx.log);
 	useClosing(app, closingMs);
 	useCors(app, ctx.config.corsOrigins);
-	app.addSchema(ErrorWire);
 	await useOpenApi(app, { serverUrl: ctx.publicUrl, webhooks: eventCatalogue() });
 
 	healthRoutes(app, checks);

@@ -27,11 +27,12 @@ const refusals = {
 	503: "Not able to serve this just now.",
 } as const;
 
+const refused = Object.fromEntries(
+	Object.entries(refusals).map(([status, description]) => [status, Type.Ref("Error", { description })]),
+);
+
 /** The `response` part of a route's schema: its own answers, and every refusal. */
 export function answers<Own extends Record<number, TSchema>>(own: Own) {
-	const refused = Object.fromEntries(
-		Object.entries(refusals).map(([status, description]) => [status, Type.Ref("Error", { description })]),
-	);
 	return { ...refused, ...own } as Own;
 }
 
