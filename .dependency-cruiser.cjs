@@ -37,6 +37,7 @@ const homes = {
 	fastify: ["^src/app\\.ts$", "^src/http/", "[/-]routes\\.ts$"],
 	pg: ["^src/platform/"],
 	"pg-boss": ["^src/platform/queue\\.ts$"],
+	"prom-client": ["^src/platform/metrics\\.ts$"],
 	pino: ["^src/platform/log\\.ts$"],
 	undici: ["^src/platform/sender\\.ts$", "^src/providers/http\\.ts$"],
 };

@@ -27,7 +27,9 @@ import { useClosing } from "./http/closing.ts";
 import { useCors } from "./http/cors.ts";
 import { answerError, useErrorHandler } from "./http/error-handler.ts";
 import { healthRoutes, type ReadinessCheck } from "./http/health.ts";
+import { apiMax, inboundMax, type Load, useLoadShedding } from "./http/load-shedding.ts";
 import { trackMethods } from "./http/method-not-allowed.ts";
+import { metricsRoute, type Scrape, useRequestMetrics } from "./http/metrics.ts";
 import { useOpenApi } from "./http/openapi.ts";
 import { useRequestLog } from "./http/request-log.ts";
 import { useSchemas } from "./http/schemas.ts";
@@ -55,8 +57,15 @@ const bodyBytesMax = 256 * 1024;
 const inboundBytesMax = 5 * 1024 * 1024;
 const closingMs = 20_000;
 
+/** What the app says and minds of the process around it. */
+export type Surroundings = {
+	checks: Record<string, ReadinessCheck>;
+	load(): Load;
+	scrape: Scrape;
+};
+
 /** The HTTP server in three scopes: public, the API for known callers, and what providers post. Never listens. */
-export async function buildApp(ctx: Context, checks: Record<string, ReadinessCheck>): Promise<Api> {
+export async function buildApp(ctx: Context, surroundings: Surroundings): Promise<Api> {
 	const app: Api = fastify({
 		loggerInstance: fastifyLog(ctx.log),
 		logController: new LogController({ disableRequestLogging: true }),
@@ -75,28 +84,34 @@ export async function buildApp(ctx: Context, checks: Record<string, ReadinessChe
 	useSchemas(app);
 	useErrorHandler(app);
 	useRequestLog(app, ctx.log);
+	useRequestMetrics(app, ctx.meters.request);
 	useClosing(app, closingMs);
 	useCors(app, ctx.config.corsOrigins);
 	await useOpenApi(app, { serverUrl: ctx.publicUrl, webhooks: eventCatalogue() });
 
+	const { checks, load, scrape } = surroundings;
 	healthRoutes(app, checks);
-	await app.register(async (inbound) => inboundScope(inbound as Api, ctx));
-	await app.register(async (api) => apiScope(api as Api, ctx));
+	if (ctx.config.metricsToken !== null) metricsRoute(app, ctx.config.metricsToken, scrape);
+	await app.register(async (inbound) => inboundScope(inbound as Api, ctx, load));
+	await app.register(async (api) => apiScope(api as Api, ctx, load));
 
 	methods.close();
 	return app;
 }
 
 /** What providers post: raw bytes, judged by their signatures. */
-function inboundScope(app: Api, ctx: Context): void {
+function inboundScope(app: Api, ctx: Context, load: () => Load): void {
 	useRawBodies(app, inboundBytesMax);
 	app.addHook("onRequest", noStore);
+	const onShed = () => ctx.meters.shed("inbound");
+	useLoadShedding(app, { load, max: inboundMax, retryAfterSeconds: 5, onShed });
 	inboundRoutes(app, ctx);
 }
 
 /** Everything behind a credential. */
-function apiScope(app: Api, ctx: Context): void {
+function apiScope(app: Api, ctx: Context, load: () => Load): void {
 	app.addHook("onRequest", noStore);
+	useLoadShedding(app, { load, max: apiMax, retryAfterSeconds: 2, onShed: () => ctx.meters.shed("api") });
 	useJsonBodies(app);
 	useAccess(app, {
 		findPrincipal: (credential) => findPrincipal(ctx, credential),

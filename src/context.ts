@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EndpointId, IntegrationId, JobId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
+import { backlogStore } from "./deliveries/backlog-store.ts";
 import { byHandStore } from "./deliveries/by-hand-store.ts";
 import { replayStore } from "./deliveries/replay/replay-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
@@ -14,6 +15,7 @@ import { eventStore } from "./events/store.ts";
 import { inboundStore } from "./inbound/store.ts";
 import { integrationStore } from "./integrations/store.ts";
 import { jobStore } from "./jobs/store.ts";
+import type { Meters } from "./meters.ts";
 import { organizationStore } from "./organizations/store.ts";
 import type { AddressGuard } from "./platform/address-guard.ts";
 import type { ClerkSessions } from "./platform/clerk-sessions.ts";
@@ -45,6 +47,7 @@ export type Stores = ReturnType<typeof createStores>;
 export type Context = {
 	config: Config;
 	log: Log;
+	meters: Meters;
 	/** The database's time. */
 	clock: Clock;
 	/** Names this process in `claimed_by` and in the log. */
@@ -99,6 +102,15 @@ export function createContext({ database, queue, ...parts }: ContextParts): Cont
 			parts.wakeDeliveries(woken);
 			return result;
 		},
+	};
+}
+
+/** What counts the work that waits, for `/metrics`. */
+export function createBacklogStores(database: Database) {
+	return {
+		deliveries: backlogStore(database),
+		jobs: jobStore(database),
+		inbound: inboundStore(database),
 	};
 }
 

@@ -1,10 +1,13 @@
 import type { Config } from "./config.ts";
 import type { TaskData } from "./context.ts";
 import type { Log } from "./core/log.ts";
+import { createMeters } from "./meters.ts";
 import { createAddressGuard, type Resolver } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
 import { type DatabasePool, openDatabase, readServerMajor } from "./platform/db.ts";
+import { watchEventLoop } from "./platform/event-loop.ts";
+import { createMetrics } from "./platform/metrics.ts";
 import { createPostgresTools } from "./platform/postgres-tools.ts";
 import { createProjectDatabases } from "./platform/project-db.ts";
 import { createQueue } from "./platform/queue.ts";
@@ -53,6 +56,8 @@ export async function openOutside(ground: Ground) {
 	const { config, log } = ground;
 	const database = openPool(ground, "api", { connectionsMax: 20, statementTimeoutMs: 30_000 });
 	await refuseUnknownKeys(database, ground.keys);
+	const metrics = createMetrics({ ofProcess: config.metricsToken !== null });
+	const meters = createMeters(metrics);
 	const clock = createDatabaseClock(database);
 	await clock.sync();
 	const runsTasks = config.role !== "api";
@@ -61,6 +66,15 @@ export async function openOutside(ground: Ground) {
 	const databaseGuard = createAddressGuard({ allow: config.projectDbAllowedNetworks, ...asking });
 	return {
 		database,
+		metrics,
+		meters,
+		eventLoop: watchEventLoop(),
+		/** Counts what waits; a busy API never hides that it is busy. */
+		backlogPool: openPool(ground, "backlog", {
+			connectionsMax: 1,
+			statementTimeoutMs: 2_000,
+			plansByKey: true,
+		}),
 		/** The delivery engine's own connections: a busy API never keeps it from writing what was sent. */
 		enginePool: openPool(ground, "engine", {
 			connectionsMax: 4,
@@ -74,7 +88,13 @@ export async function openOutside(ground: Ground) {
 			plansByKey: true,
 		}),
 		clock,
-		queue: createQueue<TaskData>({ url: ground.databaseUrl, log, connectionsMax: 6, runsTasks }),
+		queue: createQueue<TaskData>({
+			url: ground.databaseUrl,
+			log,
+			connectionsMax: 6,
+			runsTasks,
+			onTask: meters.task,
+		}),
 		runsTasks,
 		webhookGuard,
 		databaseGuard,
@@ -98,8 +118,10 @@ export async function openOutside(ground: Ground) {
 
 /** Closes what `openOutside` opened, apart from the queue, which stops while its tasks still need the rest. */
 export async function closeOutside(outside: Outside): Promise<void> {
-	const { sender, projectDatabases, claimPool, enginePool, database } = outside;
-	for (const part of [sender, projectDatabases, claimPool, enginePool, database]) await part.close();
+	const { eventLoop, sender, projectDatabases, backlogPool, claimPool, enginePool, database } = outside;
+	eventLoop.close();
+	for (const part of [sender, projectDatabases, backlogPool, claimPool, enginePool, database])
+		await part.close();
 }
 
 function openPool(

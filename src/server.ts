@@ -1,10 +1,11 @@
 import { type Api, buildApp } from "./app.ts";
 import type { Config } from "./config.ts";
-import { type Context, createContext } from "./context.ts";
-import type { Log } from "./core/log.ts";
+import { type Context, createBacklogStores, createContext } from "./context.ts";
+import { createLoop, type Loop } from "./core/loop.ts";
 import { createEngine, type Engine } from "./deliveries/engine/engine.ts";
 import type { ReadinessCheck } from "./http/health.ts";
 import { sweepInbound } from "./inbound/sweep-inbound.ts";
+import { monitor } from "./monitoring.ts";
 import {
 	closeOutside,
 	type Ground,
@@ -13,7 +14,7 @@ import {
 	requireDatabase,
 	StartRefused,
 } from "./outside.ts";
-import { migrateDatabase } from "./platform/migrate.ts";
+import { isMigrated, migrateDatabase } from "./platform/migrate.ts";
 import { ProjectDatabaseError } from "./platform/project-db-errors.ts";
 import { refreshAddresses } from "./projects/refresh-addresses.ts";
 import { secureCluster } from "./projects/secure-cluster.ts";
@@ -34,7 +35,7 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 	await requireDatabase(ground.databaseUrl);
 	await migrateDatabase(ground.databaseUrl);
 	const outside = await openOutside(ground);
-	const { queue, clock, runsTasks } = outside;
+	const { queue, runsTasks } = outside;
 	const engine = createEngine({ ...outside, config, log, runs: runsTasks });
 	let url = config.publicUrl ?? "";
 	const ctx = createContext({
@@ -45,14 +46,18 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 		publicUrl: () => url,
 		wakeDeliveries: engine.wake,
 	});
-	const app = await buildApp(ctx, readinessChecks(outside, engine));
-	const timers: NodeJS.Timeout[] = [];
-	const stop = once(() => stopAll(app, engine, outside, timers));
+	const loops = createLoops(ctx, outside);
+	const liveness = () => ({ queue: queue.isAlive(), ...engine.loops(), ...livenessOf(loops) });
+	const backlog = createBacklogStores(outside.backlogPool);
+	const app = await buildApp(ctx, {
+		...monitor({ config, log, outside, engine, backlog, liveness }),
+		checks: readinessChecks(outside, liveness),
+	});
+	const stop = once(() => stopAll(app, engine, outside, loops));
 	try {
 		await closeCluster(ctx, ground.databaseUrl);
 		await refreshAddresses(ctx);
-		timers.push(repeat(clockSyncMs, clock.sync, log));
-		if (runsTasks) timers.push(repeat(sweepMs, () => sweepInbound(ctx), log));
+		for (const loop of Object.values(loops)) loop.start();
 		await queue.start(buildWorkers(ctx, engine));
 		engine.start();
 		const listening = await listen(app, config);
@@ -75,14 +80,37 @@ async function closeCluster(ctx: Context, databaseUrl: string): Promise<void> {
 	}
 }
 
-function readinessChecks({ database, queue }: Outside, engine: Engine): Record<string, ReadinessCheck> {
+/** What is done again and again besides the queue's and the engine's loops. */
+function createLoops(ctx: Context, { clock, runsTasks }: Outside): Record<string, Loop> {
+	const { log } = ctx;
+	const sweep = () => sweepInbound(ctx);
+	return {
+		clock: createLoop({ name: "clock", everyMs: clockSyncMs, work: clock.sync, log }),
+		...(runsTasks && {
+			inbound_sweep: createLoop({ name: "inbound_sweep", everyMs: sweepMs, work: sweep, log }),
+		}),
+	};
+}
+
+function livenessOf(loops: Record<string, Loop>): Record<string, boolean> {
+	return Object.fromEntries(Object.entries(loops).map(([name, loop]) => [name, loop.isAlive()]));
+}
+
+function readinessChecks(
+	{ database }: Outside,
+	liveness: () => Record<string, boolean>,
+): Record<string, ReadinessCheck> {
+	const ofLoops = Object.keys(liveness()).map((name): [string, ReadinessCheck] => [
+		name,
+		async () => (liveness()[name] ? null : "stopped"),
+	]);
 	return {
 		database: async () => {
 			await database.prepared("ping", "select 1", []);
 			return null;
 		},
-		queue: async () => (queue.isAlive() ? null : "stopped"),
-		deliveries: async () => (engine.isAlive() ? null : "stopped"),
+		migrations: async () => ((await isMigrated(database)) ? null : "missing"),
+		...Object.fromEntries(ofLoops),
 	};
 }
 
@@ -104,17 +132,16 @@ function withLocalHost(address: string): string {
 }
 
 /** Accepts nothing more, claims nothing more, lets what is in flight finish, then closes the outside. */
-async function stopAll(app: Api, engine: Engine, outside: Outside, timers: NodeJS.Timeout[]): Promise<void> {
-	timers.forEach(clearInterval);
+async function stopAll(
+	app: Api,
+	engine: Engine,
+	outside: Outside,
+	loops: Record<string, Loop>,
+): Promise<void> {
+	for (const loop of Object.values(loops)) loop.stop();
 	const answered = app.close();
 	await Promise.all([answered, engine.stop(stopInFlightMs), outside.queue.stop(stopInFlightMs)]);
 	await closeOutside(outside);
-}
-
-function repeat(everyMs: number, work: () => Promise<unknown>, log: Log): NodeJS.Timeout {
-	return setInterval(() => {
-		work().catch((error: unknown) => log.warn({ err: error }, "a repeated task failed"));
-	}, everyMs);
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {

@@ -76,6 +76,11 @@ export function toUuid(id: string): string {
 	return dashed(value.toString(16).padStart(32, "0"));
 }
 
+/** When an id was made, to the millisecond. */
+export function timeOf(id: string): Date {
+	return new Date(Number.parseInt(toUuid(id).replace("-", "").slice(0, 12), 16));
+}
+
 /** The smallest UUIDv7 of a moment: the bound of a time range over ids. */
 export function uuidFloor(at: Date): string {
 	return dashed(`${at.getTime().toString(16).padStart(12, "0")}${"0".repeat(20)}`);

@@ -4,6 +4,8 @@ import type { FastifyInstance } from "fastify";
 /** One thing that must work for the server to be ready; resolves to null, or to what is wrong with it. */
 export type ReadinessCheck = () => Promise<string | null>;
 
+const checkMaxMs = 3_000;
+
 /** `/status`, `/healthz` (this process) and `/readyz` (what it needs). */
 export function healthRoutes(app: FastifyInstance, checks: Record<string, ReadinessCheck>): void {
 	const Ok = Type.Object({ status: Type.Literal("ok") });
@@ -23,7 +25,7 @@ export function healthRoutes(app: FastifyInstance, checks: Record<string, Readin
 		const entries = await Promise.all(
 			Object.entries(checks).map(async ([name, check]) => [
 				name,
-				(await check().catch(() => "failed")) ?? "ok",
+				(await inTime(check).catch(() => "failed")) ?? "ok",
 			]),
 		);
 		const isReady = entries.every(([, state]) => state === "ok");
@@ -31,4 +33,15 @@ export function healthRoutes(app: FastifyInstance, checks: Record<string, Readin
 			.code(isReady ? 200 : 503)
 			.send({ status: isReady ? "ok" : "unavailable", checks: Object.fromEntries(entries) });
 	});
+}
+
+/** A probe is answered before it is given up. */
+async function inTime(check: ReadinessCheck): Promise<string | null> {
+	const { promise, resolve } = Promise.withResolvers<string>();
+	const timer = setTimeout(() => resolve("no answer"), checkMaxMs);
+	try {
+		return await Promise.race([check(), promise]);
+	} finally {
+		clearTimeout(timer);
+	}
 }

@@ -58,10 +58,13 @@ function receiveRoute(
 					headers,
 					address,
 				});
+				ctx.meters.inbound(provider.id, waiting ? "new" : "no_effect");
 				if (waiting) wake(waiting);
 				return { received: true as const };
 			} catch (error) {
-				throw error instanceof AppError ? error : ourTrouble(ctx, error);
+				const refusal = error instanceof AppError ? error : ourTrouble(ctx, error);
+				ctx.meters.inbound(provider.id, refusal.code);
+				throw refusal;
 			}
 		},
 	});

@@ -123,6 +123,15 @@ export function inboundStore({ orm, prepared }: Database) {
 				limit ${limit}`);
 			return rows.map((row) => fromUuid("int", row.id));
 		},
+
+		/** Webhooks that have not taken effect yet, counted up to 10,000, and how long the oldest of these waits. */
+		async countWaiting(): Promise<{ count: number; oldestSeconds: number }> {
+			const { rows } = await orm.execute<{ count: number; oldestSeconds: number }>(sql`
+				select count(*)::int as count,
+					coalesce(extract(epoch from clock_now() - min(received_at)), 0)::float8 as "oldestSeconds"
+				from (select received_at from inbound_webhooks where state = 'received' limit 10000) waiting`);
+			return rows[0] ?? { count: 0, oldestSeconds: 0 };
+		},
 	};
 }
 

@@ -29,9 +29,13 @@ export async function runJob(ctx: Context, { jobId, types, signal }: Input): Pro
 	const type = types[job.type];
 	if (!type) throw new Error(`No such type of job: ${job.type}`);
 	const log = stepLog(ctx, job, claimId, signal);
+	const startedAt = performance.now();
+	const measure = (outcome: "completed" | "retried" | "failed") =>
+		ctx.meters.jobAttempt(job.type, outcome, (performance.now() - startedAt) / 1000);
 	try {
 		const settlement = await type.run(ctx, log.run);
 		await settle(ctx, job, claimId, { state: "completed", stdout: log.text() }, settlement);
+		measure("completed");
 	} catch (error) {
 		if (error instanceof JobClaimLost) return;
 		// A stop is nobody's failure: the task goes back, and the same attempt goes on elsewhere.
@@ -41,7 +45,7 @@ export async function runJob(ctx: Context, { jobId, types, signal }: Input): Pro
 			{ job_id: job.id, type: job.type, classification: failure.classification, err: error },
 			"job attempt failed",
 		);
-		await settleFailure(ctx, job, claimId, failure, log.text(), type);
+		measure(await settleFailure(ctx, job, claimId, failure, log.text(), type));
 	}
 }
 
@@ -102,7 +106,7 @@ async function settleFailure(
 	failure: Failure,
 	stdout: string,
 	type: JobType,
-): Promise<void> {
+): Promise<"retried" | "failed"> {
 	const isOver = failure.classification === "permanent" || job.attempts >= job.maxAttempts;
 	await ctx.transaction(async (tx) => {
 		const settled = await tx.stores.jobs.settle(job.id, claimId, {
@@ -117,6 +121,7 @@ async function settleFailure(
 		if (isOver) await announceFailure(tx, settled, failure.sentence, type);
 		else await scheduleRetry(tx, settled, failure);
 	});
+	return isOver ? "failed" : "retried";
 }
 
 async function announceFailure(tx: Transaction, job: Job, sentence: string, type: JobType): Promise<void> {

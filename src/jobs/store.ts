@@ -14,6 +14,8 @@ export type NewJob = Pick<
 	lastStdout?: string;
 };
 
+type OpenJobs = { state: string; count: number; oldestSeconds: number };
+
 /** How an attempt ended. */
 export type JobOutcome =
 	| { state: "completed"; stdout: string }
@@ -54,6 +56,16 @@ export function jobStore({ orm }: Database) {
 				)
 				.orderBy(desc(jobs.id))
 				.limit(page.limit + 1);
+		},
+
+		/** Jobs that wait and that run, and how long ago the one changed that is unchanged for longest. */
+		async countOpen(): Promise<OpenJobs[]> {
+			const { rows } = await orm.execute<OpenJobs>(sql`select s.state, count(j.id)::int as count,
+					coalesce(extract(epoch from clock_now() - min(j.updated_at)), 0)::float8 as "oldestSeconds"
+				from (values ('pending'), ('running')) as s(state)
+				left join (select id, state, updated_at from jobs where state in ('pending', 'running')) j using (state)
+				group by s.state`);
+			return rows;
 		},
 
 		/** Jobs on a resource that wait or run. */

@@ -12,8 +12,8 @@ export type Database = {
 export type DatabasePool = Database & {
 	/** Runs `work` in one transaction; an error rolls it back and is thrown on. */
 	transaction<Result>(work: (database: Database) => Promise<Result>): Promise<Result>;
-	/** Connections in use, idle and waited for. */
-	usage(): { total: number; idle: number; waiting: number };
+	/** Connections in use, idle and waited for, and how long the first caller in the queue has waited. */
+	usage(): { total: number; idle: number; waiting: number; oldestWaitMs: number };
 	close(): Promise<void>;
 };
 
@@ -54,6 +54,7 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 			...(options.plansByKey ? byKey : []),
 		].join(" "),
 	});
+	const oldestWaitMs = timeWaits(pool);
 	// An idle connection that breaks is replaced by the pool; without a listener it would end the process. `end`
 	// does not wait for connections that are being closed: Postgres may go first, which is nothing to warn of.
 	pool.on("error", (error) => {
@@ -85,10 +86,37 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 				client.release(broken);
 			}
 		},
-		usage: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+		usage: () => ({
+			total: pool.totalCount,
+			idle: pool.idleCount,
+			waiting: pool.waitingCount,
+			oldestWaitMs: oldestWaitMs(),
+		}),
 		close: () => pool.end(),
 	};
 }
+
+/** Tells how long the first caller has waited that has no connection yet. A pool's queries ask it for one, too. */
+function timeWaits(pool: pg.Pool): () => number {
+	// In the order they began.
+	const waits = new Set<{ since: number }>();
+	const connect = pool.connect.bind(pool) as (callback?: Connected) => Promise<pg.PoolClient> | undefined;
+	pool.connect = ((callback?: Connected) => {
+		const wait = { since: performance.now() };
+		waits.add(wait);
+		if (!callback) return connect()?.finally(() => waits.delete(wait));
+		return connect((...connected) => {
+			waits.delete(wait);
+			callback(...connected);
+		});
+	}) as typeof pool.connect;
+	return () => {
+		const [first] = waits;
+		return first === undefined ? 0 : performance.now() - first.since;
+	};
+}
+
+type Connected = (error: Error | undefined, client: pg.PoolClient | undefined, release: () => void) => void;
 
 function databaseOn(client: pg.Pool | pg.PoolClient): Database {
 	return {

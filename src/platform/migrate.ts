@@ -1,11 +1,13 @@
 import { fileURLToPath } from "node:url";
+import { readMigrationFiles } from "drizzle-orm/migrator";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
-import { onConnection } from "./db.ts";
+import { type Database, onConnection } from "./db.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 const folder = fileURLToPath(new URL("../../migrations", import.meta.url));
 const lockKey = 7_266_001;
+let newestMs: number | undefined;
 
 /** Brings the control database to the newest schema, once, however many replicas start together. */
 export async function migrateDatabase(url: string): Promise<void> {
@@ -15,4 +17,15 @@ export async function migrateDatabase(url: string): Promise<void> {
 		await migrate(drizzle({ client }), { migrationsFolder: folder });
 		await ensurePartitions(async (statement) => (await client.query(statement)).rows);
 	});
+}
+
+/** False when the database lacks migrations that this code was written for, as after an older backup was put back. */
+export async function isMigrated(database: Database): Promise<boolean> {
+	newestMs ??= readMigrationFiles({ migrationsFolder: folder }).at(-1)?.folderMillis ?? 0;
+	const [row] = await database.prepared<{ ms: number | null }>(
+		"newest_migration",
+		"select max(created_at)::float8 as ms from drizzle.__drizzle_migrations",
+		[],
+	);
+	return (row?.ms ?? -1) >= newestMs;
 }

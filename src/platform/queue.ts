@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { fromDrizzle, type Job, PgBoss, type Queue as QueueSettings } from "pg-boss";
+import { fromDrizzle, type Job, PgBoss, type Queue as QueueSettings, type WipData } from "pg-boss";
 import type { Log } from "../core/log.ts";
 import type { Database } from "./db.ts";
 
@@ -35,11 +35,20 @@ export type Queue<TaskData> = {
 	start(workers: Record<keyof TaskData & string, TaskWorker>): Promise<void>;
 	/** Takes no new tasks and waits for those that run, up to the given time; then their signals abort. */
 	stop(timeoutMs: number): Promise<void>;
-	/** Whether the queue can be reached and its workers are polling. */
+	/** Whether every worker here runs a task or has asked for one of late. */
 	isAlive(): boolean;
 };
 
-type QueueOptions = { url: string; log: Log; connectionsMax: number; runsTasks: boolean };
+type QueueOptions = {
+	url: string;
+	log: Log;
+	connectionsMax: number;
+	runsTasks: boolean;
+	/** Told of every task that ended here. */
+	onTask(name: string, outcome: "done" | "failed"): void;
+};
+
+const quietMaxMs = 30_000;
 
 /** The pg-boss adapter. Tables live in schema `pgboss` of the control database. */
 export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
@@ -78,7 +87,7 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 			await boss.start();
 			for (const [name, worker] of Object.entries<TaskWorker>(workers)) {
 				await createOrUpdateQueue(boss, name, worker.queue);
-				if (options.runsTasks) await startWorker(boss, name, worker, options.log);
+				if (options.runsTasks) await startWorker(boss, name, worker, options);
 			}
 			running = true;
 		},
@@ -87,8 +96,21 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 			await boss.stop({ graceful: true, timeout: timeoutMs, close: true });
 			isClosed = true;
 		},
-		isAlive: () => running,
+		isAlive: () => running && boss.getWipData({ includeInternal: true }).every(isPolling),
 	};
+}
+
+/** A fetch that fails counts as one, so that an outage of the database is not taken for a dead worker. */
+function isPolling({
+	state,
+	count,
+	createdOn,
+	lastFetchedOn,
+	lastJobEndedOn,
+	lastErrorOn,
+}: WipData): boolean {
+	const lastAt = Math.max(createdOn, lastFetchedOn ?? 0, lastJobEndedOn ?? 0, lastErrorOn ?? 0);
+	return state === "active" && (count > 0 || Date.now() - lastAt < quietMaxMs);
 }
 
 /** Makes pg-boss's schema without running anything. */
@@ -109,14 +131,21 @@ async function createOrUpdateQueue(
 	else await boss.createQueue(name, settings);
 }
 
-async function startWorker(boss: PgBoss, name: string, worker: TaskWorker, log: Log): Promise<void> {
+async function startWorker(
+	boss: PgBoss,
+	name: string,
+	worker: TaskWorker,
+	{ log, onTask }: Pick<QueueOptions, "log" | "onTask">,
+): Promise<void> {
 	const handle = async ([task]: Job<object>[]) => {
 		if (!task) return;
 		const startedAt = performance.now();
 		try {
 			await worker.handle(task.data, task.signal);
+			onTask(name, "done");
 			log.debug({ task: name, ms: Math.round(performance.now() - startedAt) }, "task done");
 		} catch (error) {
+			onTask(name, "failed");
 			log.warn({ task: name, id: task.id, retry: task.retryCount, err: error }, "task failed");
 			throw error;
 		}

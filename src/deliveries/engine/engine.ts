@@ -1,8 +1,10 @@
 import { auditStore } from "../../audit/store.ts";
 import type { Config } from "../../config.ts";
+import type { Context } from "../../context.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { EndpointId } from "../../core/ids.ts";
+import { type EndpointId, timeOf } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
+import { createLoop } from "../../core/loop.ts";
 import { publishStore } from "../../events/publish-store.ts";
 import type { Database, DatabasePool } from "../../platform/db.ts";
 import type { Tasks } from "../../platform/queue.ts";
@@ -14,7 +16,7 @@ import { failureStore } from "./failure-store.ts";
 import { laneStore } from "./lane-store.ts";
 import { type EngineStores, type SettleContext, settleResults, tellExhaustions } from "./settle-results.ts";
 import { settleStore } from "./settle-store.ts";
-import { createSettler } from "./settler.ts";
+import { createSettler, type Settler } from "./settler.ts";
 import { createWaker } from "./waker.ts";
 
 export type Engine = {
@@ -24,12 +26,16 @@ export type Engine = {
 	/** Looks for due deliveries now. */
 	poke(): void;
 	stop(timeoutMs: number): Promise<void>;
-	isAlive(): boolean;
+	/** Each loop that runs here, and whether it goes round. */
+	loops(): Record<string, boolean>;
+	/** Attempts under way, and results that are not written yet. */
+	load(): { inFlight: number; unsettled: number };
 };
 
 type EngineOptions = {
 	config: Pick<Config, "webhook">;
 	log: Log;
+	meters: Pick<Context["meters"], "attempt">;
 	clock: Clock;
 	vault: Vault;
 	sender: Sender;
@@ -64,7 +70,7 @@ export function createEngine(options: EngineOptions): Engine {
 		vault: openedOnce(vault),
 		clock,
 		log,
-		settler,
+		settler: measured(settler, options),
 		claims: claimStore(claimPool),
 		retryScheduleSeconds: config.webhook.retryScheduleSeconds,
 		concurrency: config.webhook.concurrency,
@@ -77,32 +83,51 @@ export function createEngine(options: EngineOptions): Engine {
 		log,
 		poke: runs ? dispatcher.poke : () => queue.tasks.send("deliveries.dispatch", {}),
 	});
-	let sweeping: NodeJS.Timeout | undefined;
-	const sweep = async () => {
-		try {
+	const sweeping = createLoop({
+		name: "delivery_sweep",
+		everyMs: sweepMs,
+		log,
+		work: async () => {
 			const found = await lanes.sweep();
 			if (found > 0) log.info({ lanes: found }, "the sweep found lanes whose wake was lost");
 			if (found > 0) dispatcher.poke();
 			await tellExhaustions(settling);
-		} catch (error) {
-			log.warn({ err: error }, "the engine's sweep failed");
-		}
-	};
+		},
+	});
 	return {
 		start: () => {
 			if (!runs) return;
 			dispatcher.start();
-			sweeping = setInterval(sweep, sweepMs);
+			sweeping.start();
 		},
 		wake: waker.wake,
 		poke: dispatcher.poke,
 		stop: async (timeoutMs) => {
-			clearInterval(sweeping);
+			sweeping.stop();
 			await waker.flush();
 			await dispatcher.stop(timeoutMs);
 			await waker.flush();
 		},
-		isAlive: () => !runs || dispatcher.isAlive(),
+		loops: () => (runs ? { deliveries: dispatcher.isAlive(), delivery_sweep: sweeping.isAlive() } : {}),
+		load: () => ({ inFlight: dispatcher.inFlight(), unsettled: settler.waiting() }),
+	};
+}
+
+/** Counts each result on its way to the settler. */
+function measured(settler: Settler, { meters }: Pick<EngineOptions, "meters">): Settler {
+	return {
+		...settler,
+		add: (result) => {
+			const { delivery, verdict, at, durationMs } = result;
+			const isFirst = delivery.attempts === 1;
+			meters.attempt({
+				outcome: verdict.state === "delivered" ? "delivered" : verdict.errorCode,
+				state: verdict.state,
+				seconds: durationMs / 1000,
+				delaySeconds: isFirst ? Math.max(0, at.getTime() - timeOf(delivery.id).getTime()) / 1000 : null,
+			});
+			settler.add(result);
+		},
 	};
 }
 

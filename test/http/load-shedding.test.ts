@@ -1,0 +1,100 @@
+import pg from "pg";
+import { expect, it, onTestFinished } from "vitest";
+import { watchEventLoop } from "../../src/platform/event-loop.ts";
+import { startTestServer, type TestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
+import { metricsToken, scrape } from "./scrape.ts";
+
+/** Every request with a key waits for this lock, and keeps a connection of the pool meanwhile. */
+async function holdKeys(server: TestServer): Promise<() => Promise<void>> {
+	const holder = new pg.Client({ connectionString: server.databaseUrl });
+	await holder.connect();
+	await holder.query("begin; lock table api_keys in access exclusive mode");
+	return () => holder.end();
+}
+
+function me(server: TestServer) {
+	return server.call("GET", "/v1/me", { key: `capy_live_${"0".repeat(32)}` });
+}
+
+function post(server: TestServer) {
+	return server.call("POST", "/v1/integrations/clerk/webhook/prj_01h455vb4pex5vsknk084sn02q", {
+		key: null,
+		rawBody: "{}",
+	});
+}
+
+it("with its connections exhausted the API answers 503 at once, takes providers' posts for longer, and recovers", async () => {
+	const server = await startTestServer({ env: { METRICS_TOKEN: metricsToken } });
+	const release = await holdKeys(server);
+	const held = Array.from({ length: 30 }, () => me(server));
+	const oldestWait = async () =>
+		(await scrape(server)).value('capydb_db_oldest_wait_seconds{pool="api"}') ?? 0;
+	await until(async () => (await oldestWait()) > 2);
+
+	const askedAt = performance.now();
+	const refused = await me(server);
+	expect(performance.now() - askedAt).toBeLessThan(1_000);
+	expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "2"]);
+	expect(refused.body).toEqual({
+		error: expect.any(String),
+		code: "server.overloaded",
+		request_id: expect.any(String),
+	});
+	expect((await server.call("GET", "/healthz", { key: null })).status).toBe(200);
+	// At this moment a provider is let in: it waits for a connection, and is answered by its route.
+	const posted = post(server);
+	await release();
+	expect((await posted).status).toBe(404);
+	for (const { status } of await Promise.all(held)) expect([401, 503]).toContain(status);
+
+	expect((await me(server)).status).toBe(401);
+	const { value } = await scrape(server);
+	expect(value('capydb_shed_requests_total{scope="api"}')).toBe(1);
+	expect(value('capydb_shed_requests_total{scope="inbound"}')).toBeUndefined();
+	expect(await oldestWait()).toBeLessThan(1);
+});
+
+it("when that lasts, providers are told at once to come back, too, before their own patience ends", async () => {
+	const server = await startTestServer({ env: { METRICS_TOKEN: metricsToken } });
+	const release = await holdKeys(server);
+	const held = Array.from({ length: 25 }, () => me(server));
+	const refused = await until(
+		async () => {
+			const askedAt = performance.now();
+			// Asked only while the queue's first has waited for long: a post that is let in waits itself.
+			const waited = (await scrape(server)).value('capydb_db_oldest_wait_seconds{pool="api"}') ?? 0;
+			if (waited < 4.1) return null;
+			const answer = await post(server);
+			return { answer, ms: performance.now() - askedAt };
+		},
+		{ everyMs: 50 },
+	);
+	expect([refused.answer.status, refused.answer.headers.get("retry-after")]).toEqual([503, "5"]);
+	expect(refused.answer.body.code).toBe("server.overloaded");
+	expect(refused.ms).toBeLessThan(900);
+	await release();
+	await Promise.all(held);
+	expect((await post(server)).status).toBe(404);
+});
+
+it("the event loop counts as late when every turn is long, and not for one long turn", async () => {
+	const loop = watchEventLoop();
+	onTestFinished(() => loop.close());
+	await until(() => loop.delayMs() < 400);
+	block(1_500);
+	await new Promise((resolve) => setTimeout(resolve, 100));
+	expect(loop.delayMs()).toBeLessThan(400);
+	const busy = setInterval(() => block(1_200), 1);
+	try {
+		await until(() => loop.delayMs() > 600);
+	} finally {
+		clearInterval(busy);
+	}
+	await until(() => loop.delayMs() < 400);
+});
+
+function block(ms: number): void {
+	const endAt = performance.now() + ms;
+	while (performance.now() < endAt);
+}
