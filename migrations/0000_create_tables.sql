@@ -98,6 +98,21 @@ CREATE TABLE "delivery_lanes" (
 	"served_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
 ) WITH (fillfactor = 50);
 --> statement-breakpoint
+CREATE TABLE "pushed_variables" (
+	"integration_id" uuid NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"target_id" text NOT NULL,
+	"target_team_id" text,
+	"key" text NOT NULL,
+	"branch" text NOT NULL,
+	"fingerprint" text NOT NULL,
+	"remote_id" text NOT NULL,
+	"version" text,
+	"is_being_written" boolean NOT NULL,
+	"pushed_at" timestamp (3) with time zone,
+	CONSTRAINT "pushed_variables_integration_id_target_id_key_branch_pk" PRIMARY KEY("integration_id","target_id","key","branch")
+);
+--> statement-breakpoint
 CREATE TABLE "event_idempotency_keys" (
 	"organization_id" uuid NOT NULL,
 	"key" text NOT NULL,
@@ -162,9 +177,19 @@ CREATE TABLE "integrations" (
 	"status" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"credentials" text,
 	"signing_secrets" text,
+	"hook" jsonb,
 	"deleted_at" timestamp (3) with time zone,
 	"created_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "platform_leases" (
+	"project_id" uuid NOT NULL,
+	"provider" text NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"holder" uuid NOT NULL,
+	"leased_until" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "platform_leases_project_id_provider_pk" PRIMARY KEY("project_id","provider")
 );
 --> statement-breakpoint
 CREATE TABLE "jobs" (

@@ -18,6 +18,7 @@ import { newRequestId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
 import { replayRoutes } from "./deliveries/replay/replay-routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
+import { repush } from "./env-sync/enqueue-push.ts";
 import { eventCatalogue } from "./event-catalogue.ts";
 import { eventTypeRoutes } from "./events/event-type-routes.ts";
 import { eventRoutes } from "./events/routes.ts";
@@ -123,7 +124,7 @@ function apiScope(app: Api, ctx: Context, load: () => Load): void {
 	organizationRoutes(app, ctx);
 	apiKeyRoutes(app, ctx);
 	auditRoutes(app, ctx);
-	projectRoutes(app, ctx);
+	projectRoutes(app, ctx, { repush: repush(ctx) });
 	previewRoutes(app, ctx);
 	jobRoutes(app, ctx);
 	integrationRoutes(app, ctx);

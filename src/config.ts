@@ -38,6 +38,8 @@ const variables = {
 	PG_DUMP: optional(absolutePath),
 	PATH: { read: (text: string) => text, fallback: "/usr/local/bin:/usr/bin:/bin" },
 	RATE_LIMIT_PER_SECOND: { read: integer(1, 1_000_000), fallback: 500 },
+	VERCEL_API_URL: { read: origin, fallback: "https://api.vercel.com" },
+	NETLIFY_API_URL: { read: origin, fallback: "https://api.netlify.com" },
 	CLERK_API_URL: { read: origin, fallback: "https://api.clerk.com" },
 	CLERK_SECRET_KEY: optional((text: string) => text),
 	CLERK_JWT_KEY: optional(publicKey),
@@ -130,6 +132,8 @@ function shape(values: Values) {
 		/** Where pg_dump is; `pg_restore` is taken from the same folder, or both from the search path. */
 		postgresTools: { pgDump: values.PG_DUMP, searchPath: values.PATH },
 		rateLimitPerSecond: values.RATE_LIMIT_PER_SECOND,
+		vercelApiUrl: values.VERCEL_API_URL,
+		netlifyApiUrl: values.NETLIFY_API_URL,
 		clerkApiUrl: values.CLERK_API_URL,
 		/** Sessions of people signed in to the dashboard. */
 		clerk: {

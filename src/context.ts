@@ -8,11 +8,13 @@ import { backlogStore } from "./deliveries/backlog-store.ts";
 import { byHandStore } from "./deliveries/by-hand-store.ts";
 import { replayStore } from "./deliveries/replay/replay-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
+import { pushedVariableStore } from "./env-sync/store.ts";
 import { publishEvents } from "./events/publish-events.ts";
 import { publishStore } from "./events/publish-store.ts";
 import { createPublishTogether, type PublishTogether } from "./events/publish-together.ts";
 import { eventStore } from "./events/store.ts";
 import { inboundStore } from "./inbound/store.ts";
+import { leaseStore } from "./integrations/platforms/lease-store.ts";
 import { integrationStore } from "./integrations/store.ts";
 import { jobStore } from "./jobs/store.ts";
 import type { Meters } from "./meters.ts";
@@ -35,6 +37,8 @@ import { endpointStore } from "./webhook-endpoints/store.ts";
 export type TaskData = {
 	"jobs.run": { jobId: JobId };
 	"inbound.apply": { integrationId: IntegrationId };
+	"integrations.reconcile": { integrationId: IntegrationId };
+	"integrations.reconcile_due": Record<string, never>;
 	"deliveries.dispatch": Record<string, never>;
 	"projects.drop_expired": Record<string, never>;
 	"previews.delete_due": Record<string, never>;
@@ -123,6 +127,8 @@ function createStores(database: Database) {
 		previews: previewStore(database),
 		jobs: jobStore(database),
 		integrations: integrationStore(database),
+		platformLeases: leaseStore(database),
+		pushedVariables: pushedVariableStore(database),
 		inbound: inboundStore(database),
 		publish: publishStore(database),
 		events: eventStore(database),

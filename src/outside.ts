@@ -104,7 +104,13 @@ export async function openOutside(ground: Ground) {
 			deadlineMs: config.webhook.timeoutMs,
 			connectionsPerOriginMax: config.webhook.concurrency,
 		}),
-		providers: createRegistry(createProviders({ clerkOrigin: config.clerkApiUrl })),
+		providers: createRegistry(
+			createProviders({
+				vercelOrigin: config.vercelApiUrl,
+				netlifyOrigin: config.netlifyApiUrl,
+				clerkOrigin: config.clerkApiUrl,
+			}),
+		),
 		clerkSessions: createClerkSessions({ ...config.clerk, apiUrl: config.clerkApiUrl }),
 		projectDatabases: createProjectDatabases({
 			...config.projectCluster,

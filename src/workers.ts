@@ -3,9 +3,13 @@ import type { IntegrationId, JobId } from "./core/ids.ts";
 import type { Engine } from "./deliveries/engine/engine.ts";
 import { replayJobType } from "./deliveries/replay/replay.ts";
 import { runReplay } from "./deliveries/replay/run-replay.ts";
+import { pushType, repush } from "./env-sync/enqueue-push.ts";
+import { syncEnv } from "./env-sync/sync-env.ts";
 import { applyInbound } from "./inbound/apply-inbound.ts";
 import { disconnectIntegrations } from "./integrations/delete-integration.ts";
 import { integrationJobTypes } from "./integrations/job-types.ts";
+import { reconcileDue } from "./integrations/platforms/reconcile-due.ts";
+import { reconcilePlatform } from "./integrations/platforms/reconcile-platform.ts";
 import type { JobType } from "./jobs/job-type.ts";
 import { runJob } from "./jobs/run-job.ts";
 import type { TaskWorker } from "./platform/queue.ts";
@@ -19,11 +23,13 @@ import { rotateCredentials } from "./projects/rotate-instance-credentials.ts";
 import { maintainTables } from "./retention/maintain-tables.ts";
 
 const everyHour = "7 * * * *";
+const everyTenMinutes = "*/10 * * * *";
 const everyMinute = "* * * * *";
 
 /** Every task and its operation, every schedule. */
 export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record<keyof TaskData, TaskWorker> {
 	const types = jobTypes(ctx);
+	const reconcile = reconcilePlatform({ recordDeployments: async () => undefined });
 	return {
 		"jobs.run": {
 			// A crash is noticed by the missing heartbeat; retries of failed attempts are the job's own.
@@ -56,6 +62,19 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 			concurrency: 8,
 			handle: (data, signal) => applyInbound(ctx, { ...(data as { integrationId: IntegrationId }), signal }),
 		},
+		"integrations.reconcile": {
+			queue: {
+				policy: "stately",
+				partition: true,
+				heartbeatSeconds: 10,
+				expireInSeconds: 600,
+				retryLimit: 3,
+				retryDelay: 30,
+				deleteAfterSeconds: 60,
+			},
+			concurrency: 4,
+			handle: (data, signal) => reconcile(ctx, { ...(data as { integrationId: IntegrationId }), signal }),
+		},
 		"deliveries.dispatch": {
 			queue: {
 				policy: "short",
@@ -67,6 +86,24 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 			},
 			concurrency: 1,
 			handle: async () => engine.poke(),
+		},
+		...scheduledWorkers(ctx),
+	};
+}
+
+type Scheduled =
+	| "integrations.reconcile_due"
+	| "projects.drop_expired"
+	| "previews.delete_due"
+	| "tables.maintain";
+
+function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
+	return {
+		"integrations.reconcile_due": {
+			queue: { policy: "exclusive", expireInSeconds: 600, retryLimit: 0, deleteAfterSeconds: 600 },
+			concurrency: 1,
+			schedule: everyTenMinutes,
+			handle: () => reconcileDue(ctx),
 		},
 		"projects.drop_expired": {
 			queue: { policy: "exclusive", expireInSeconds: 3600, retryLimit: 0, deleteAfterSeconds: 3600 },
@@ -99,9 +136,10 @@ function jobTypes(ctx: Context): Record<string, JobType> {
 	return {
 		"instance.create": createInstance,
 		"instance.destroy": destroyInstance({ disconnectIntegrations, deletePreviews: deletePreviewsOf }),
-		"project.rotate_credentials": rotateCredentials({ repush: async () => undefined }),
+		"project.rotate_credentials": rotateCredentials({ repush: repush(ctx) }),
 		[replayJobType]: { run: runReplay },
 		...previewJobTypes,
 		...integrationJobTypes(ctx),
+		[pushType]: syncEnv(ctx),
 	};
 }

@@ -194,6 +194,18 @@ export const cases: Record<string, Case> = {
 		good: [["true", true]],
 		bad: ["yes"],
 	},
+	VERCEL_API_URL: {
+		read: (config) => config.vercelApiUrl,
+		fallback: "https://api.vercel.com",
+		good: [["http://127.0.0.1:4000", "http://127.0.0.1:4000"]],
+		bad: [...webUrl.bad, "https://vercel.test/v1"],
+	},
+	NETLIFY_API_URL: {
+		read: (config) => config.netlifyApiUrl,
+		fallback: "https://api.netlify.com",
+		good: [["http://127.0.0.1:4000", "http://127.0.0.1:4000"]],
+		bad: [...webUrl.bad, "https://netlify.test/v1"],
+	},
 	CLERK_API_URL: {
 		read: (config) => config.clerkApiUrl,
 		fallback: "https://api.clerk.com",

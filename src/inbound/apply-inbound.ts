@@ -63,7 +63,7 @@ async function findTarget(
 ): Promise<Target | null> {
 	const integration = await ctx.stores.integrations.find(id);
 	if (!integration || integration.deletedAt) return null;
-	const provider = ctx.providers.all.find((each) => each.id === integration.provider);
+	const provider = ctx.providers.auth.find((each) => each.id === integration.provider);
 	const project = await ctx.stores.projects.find(integration.projectId);
 	return provider && project ? { integration, project, provider } : null;
 }

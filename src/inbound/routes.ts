@@ -18,7 +18,7 @@ export function inboundRoutes(app: Api, ctx: Context): void {
 	const rejections = createRejectionRecorder(ctx);
 	const wake = createWaker(ctx);
 	app.addHook("onClose", () => rejections.flush());
-	for (const provider of ctx.providers.all) {
+	for (const provider of ctx.providers.auth) {
 		for (const [at, pathName] of provider.pathNames.entries()) {
 			receiveRoute(app, ctx, { provider, pathName, isMain: at === 0, rejections, wake });
 		}

@@ -12,8 +12,9 @@ import { applyUserChanges, type ChangeResult } from "../user-sync/apply-user-cha
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
 import { integrationGone } from "./errors.ts";
 import type { Integration } from "./integration.ts";
-import { type EventView, integrationEvent } from "./integration-event.ts";
+import type { EventView } from "./integration-event.ts";
 import { openCredentials } from "./integration-secrets.ts";
+import { noteFailure } from "./note-failure.ts";
 
 /** Where a backfill stands; kept after each page. */
 type Progress = {
@@ -34,7 +35,7 @@ type Progress = {
 export function backfillUsers(view: EventView, provider: AuthProvider): JobType {
 	return {
 		run: (ctx, run) => backfill(ctx, run, provider),
-		failed: (tx, job, sentence) => noteFailure(tx, view, job, sentence),
+		failed: (tx, job, sentence) => noteFailure(tx, view, integrationIdOf(job), sentence),
 	};
 }
 
@@ -148,23 +149,6 @@ async function settle(tx: Transaction, id: IntegrationId, progress: Progress): P
 		await tx.stores.integrations.update(id, { state: "active" });
 	}
 	return [];
-}
-
-async function noteFailure(
-	tx: Transaction,
-	view: EventView,
-	job: Job,
-	sentence: string,
-): Promise<NewEvent[]> {
-	const integration = await tx.stores.integrations.findForUpdate(integrationIdOf(job));
-	if (!integration || integration.deletedAt) return [];
-	const state = integration.state === "disabled" ? "disabled" : "error";
-	const failed = await tx.stores.integrations.update(
-		integration.id,
-		{ state },
-		{ set: { lastError: sentence } },
-	);
-	return [integrationEvent(view, failed, "integration.error", { error: sentence })];
 }
 
 function readProgress(saved: Record<string, unknown>, integration: Integration, now: Date): Progress {

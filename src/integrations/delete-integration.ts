@@ -4,11 +4,11 @@ import { notFound } from "../core/errors.ts";
 import type { ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { enqueueJob } from "../jobs/enqueue-job.ts";
-import type { AuthProvider } from "../providers/provider.ts";
-import { resourceOf } from "./enqueue-backfill.ts";
+import type { Provider } from "../providers/registry.ts";
+import { resourceOf } from "./enqueue-work.ts";
 import type { Integration } from "./integration.ts";
 
-type Input = { projectId: ProjectId; provider: Pick<AuthProvider, "id">; actor: Actor };
+type Input = { projectId: ProjectId; provider: Pick<Provider, "id">; actor: Actor };
 
 /** Takes an integration out of the API at once and queues its cleaning up. The synced users stay. Throws a 404. */
 export async function deleteIntegration(ctx: Pick<Context, "transaction">, input: Input): Promise<void> {

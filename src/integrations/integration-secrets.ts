@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Vault } from "../platform/vault.ts";
+import type { DeploymentProvider } from "../providers/deployment-provider.ts";
 import type { AuthProvider, Credentials } from "../providers/provider.ts";
 import type { Integration, SigningSecret } from "./integration.ts";
 
@@ -21,6 +22,8 @@ export function openCredentials(
 	);
 }
 
+type SecretHolder = Pick<AuthProvider, "kind" | "refusalsAreFinal"> | Pick<DeploymentProvider, "kind">;
+
 const graceMs = 60 * 60 * 1000;
 /** However often a secret is changed within the hour. */
 const secretsMax = 10;
@@ -32,11 +35,11 @@ const secretsMax = 10;
 export function sealSigningSecret(
 	ctx: { vault: Vault; clock: Pick<Clock, "now"> },
 	integration: Pick<Integration, "id" | "signingSecrets">,
-	{ provider, secret }: { provider: Pick<AuthProvider, "refusalsAreFinal">; secret: string },
+	{ provider, secret }: { provider: SecretHolder; secret: string },
 ): string {
 	const now = ctx.clock.now();
 	const until = new Date(now.getTime() + graceMs).toISOString();
-	const earlier = provider.refusalsAreFinal ? openSigningSecrets(ctx.vault, integration) : [];
+	const earlier = provider.kind === "auth" && provider.refusalsAreFinal ? openSigningSecrets(ctx.vault, integration) : [];
 	const kept = earlier
 		.filter((each) => each.secret !== secret && countsAt(each, now))
 		.map((each) => ({ secret: each.secret, until: each.until ?? until }));

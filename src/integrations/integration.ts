@@ -1,4 +1,5 @@
 import type { IntegrationId, OrganizationId, ProjectId } from "../core/ids.ts";
+import type { PlatformTarget } from "../providers/deployment-provider.ts";
 import type { Credentials } from "../providers/provider.ts";
 
 /** `pending`: exists, not usable yet. `error`: the last job failed for good. `disabled`: by the user. */
@@ -18,13 +19,18 @@ export type IntegrationConfig = {
 
 /** What we report in `config`, and what we note for ourselves. Times are RFC 3339. */
 export type IntegrationStatus = {
-	webhookError?: string;
+	/** Why a platform did not take our hook. */
 	hookError?: string;
 	hookNote?: string;
 	lastSyncedAt?: string;
 	lastEventAt?: string;
 	lastError?: string;
 	usersSynced?: number;
+	/** Not reported: the team or account that a platform's project or site belongs to. */
+	targetTeamId?: string;
+	/** Not reported: when hook and variables were last compared with the platform's, and its deployments read. */
+	reconciledAt?: string;
+	deploymentsReadAt?: string;
 	/** Not reported: when `capydb_auth` was first seen to stand. */
 	schemaReadyAt?: string;
 	/** Why received webhooks have to wait, and how often they were tried since; reported as `last_error`. */
@@ -32,6 +38,18 @@ export type IntegrationStatus = {
 	applyFailures?: number;
 	/** Changes refused because another provider of the project holds the user's id; reported in `last_error`. */
 	heldChanges?: number;
+};
+
+/** What reports a platform's deployments to us. Path tokens are kept as their SHA-256, in hex. */
+export type PlatformHook = {
+	/** Of the hook that stands; null before the first. */
+	tokenHash: string | null;
+	/** Of a hook that is being registered; null when none is. */
+	awaitedTokenHash: string | null;
+	/** As they stand at the platform. Their URLs hold the token, so they are not kept. */
+	remote: { id: string; event: string | null }[];
+	/** Where they stand. */
+	target: PlatformTarget | null;
 };
 
 /** One signing secret; an older one counts until the given time, RFC 3339. */
@@ -52,6 +70,8 @@ export type Integration = {
 	/** Sealed; `platform/vault` opens it. */
 	credentials: string | null;
 	signingSecrets: string | null;
+	/** Null at an auth provider, and while there is no hook. */
+	hook: PlatformHook | null;
 	deletedAt: Date | null;
 	createdAt: Date;
 	updatedAt: Date;

@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { recordAudit } from "../audit/record-audit.ts";
-import type { Context } from "../context.ts";
-import { AppError, notFound } from "../core/errors.ts";
+import type { Context, Transaction } from "../context.ts";
+import { notFound } from "../core/errors.ts";
 import { newId, type ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { publishEvents } from "../events/publish-events.ts";
-import type { AuthProvider, Credentials } from "../providers/provider.ts";
-import { checkCredentials } from "./check-credentials.ts";
+import type { Provider } from "../providers/registry.ts";
+import { type Checked, checkPut, makesSigningSecret } from "./check-put.ts";
 import { projectIsBeingDeleted } from "./errors.ts";
 import {
 	type Integration,
@@ -16,10 +16,10 @@ import {
 	isUsable,
 } from "./integration.ts";
 import { integrationEvent } from "./integration-event.ts";
-import { openCredentials, sealCredentials, sealSigningSecret } from "./integration-secrets.ts";
-import type { IntegrationChanges } from "./store.ts";
+import { sealCredentials, sealSigningSecret } from "./integration-secrets.ts";
+import type { IntegrationChanges, StatusChange } from "./store.ts";
 
-type Input = { projectId: ProjectId; provider: AuthProvider; put: IntegrationPut; actor: Actor };
+type Input = { projectId: ProjectId; provider: Provider; put: IntegrationPut; actor: Actor };
 
 type Result = {
 	integration: Integration;
@@ -37,7 +37,7 @@ export async function putIntegration(
 	input: Input,
 ): Promise<Result> {
 	const { projectId, provider, put, actor } = input;
-	const checked = await checkGiven(ctx, input);
+	const checked = await checkPut(ctx, input);
 	return ctx.transaction(async (tx) => {
 		const project = await tx.stores.projects.findForUpdate(projectId);
 		if (!project) throw notFound("project");
@@ -46,21 +46,12 @@ export async function putIntegration(
 		const fresh = { id: newId("int"), organizationId, projectId, provider: provider.id };
 		const { integration: found, isNew } = await tx.stores.integrations.claim(fresh);
 		const signingSecret = chooseSigningSecret(provider, put, found);
-		const changes: IntegrationChanges = {
-			config: mergeConfig(found.config, put.config),
-			...externalIdOf(put, checked),
-			...(checked === null ? {} : { credentials: sealCredentials(tx.vault, found, checked.credentials) }),
-			...(signingSecret === null
-				? {}
-				: { signingSecrets: sealSigningSecret(tx, found, { provider, secret: signingSecret.secret }) }),
-		};
-		const state = nextState({ ...found, ...changes }, put, checked !== null);
-		const recovers = found.state === "error" && state !== "error";
-		const status = recovers ? { drop: ["lastError" as const] } : {};
+		const changes = changesOf(tx, input, { found, checked, signingSecret });
+		const state = nextState(provider, { ...found, ...changes }, put, checked !== null);
+		const status = statusOf(checked, found.state === "error" && state !== "error");
 		const integration = await tx.stores.integrations.update(found.id, { ...changes, state }, status);
-		if (state === "pending") {
-			await tx.tasks.send("inbound.apply", { integrationId: found.id }, { singletonKey: found.id });
-		}
+		const task = followUp(provider, integration);
+		if (task !== null) await tx.tasks.send(task, { integrationId: found.id }, { singletonKey: found.id });
 		if (found.state === "pending" && state === "active") {
 			await publishEvents(tx, [integrationEvent(ctx, integration, "integration.connected")]);
 		}
@@ -76,36 +67,45 @@ export async function putIntegration(
 	});
 }
 
-type Checked = { credentials: Credentials; externalId: string | null };
-
-/** Null when no credentials were given. What is given joins what is stored. */
-async function checkGiven(ctx: Pick<Context, "stores" | "vault">, input: Input): Promise<Checked | null> {
-	const { provider, put, projectId } = input;
-	if (put.signingSecret === null && !makesSigningSecret(provider)) {
-		const { displayName } = provider;
-		const sentence = `${displayName} makes the signing secret: paste the one that it shows for the webhook endpoint.`;
-		throw new AppError("invalid", "credentials_webhook_signing_secret.invalid", sentence);
-	}
-	if (Object.keys(put.credentials).length === 0) return null;
-	const stored = await ctx.stores.integrations.findByProvider(projectId, provider.id);
-	const credentials = { ...(stored ? openCredentials(ctx.vault, stored) : {}), ...put.credentials };
-	return { credentials, ...(await checkCredentials(provider, credentials)) };
-}
-
-/** A provider that has a connect route keeps its own signing secrets; the others take the one that we make. */
-function makesSigningSecret(provider: Pick<AuthProvider, "connectBody">): boolean {
-	return provider.connectBody === null;
-}
+type ChosenSecret = { secret: string; isMade: boolean };
 
 function chooseSigningSecret(
-	provider: AuthProvider,
+	provider: Provider,
 	put: IntegrationPut,
 	found: Integration,
-): { secret: string; isMade: boolean } | null {
+): ChosenSecret | null {
 	if (typeof put.signingSecret === "string") return { secret: put.signingSecret, isMade: false };
 	const isWanted = put.signingSecret === null || found.signingSecrets === null;
 	if (!isWanted || !makesSigningSecret(provider)) return null;
 	return { secret: `whsec_${randomBytes(32).toString("base64")}`, isMade: true };
+}
+
+type Given = { found: Integration; checked: Checked | null; signingSecret: ChosenSecret | null };
+
+function changesOf(
+	tx: Pick<Transaction, "vault" | "clock">,
+	{ provider, put }: Input,
+	{ found, checked, signingSecret }: Given,
+): IntegrationChanges {
+	return {
+		config: mergeConfig(found.config, put.config),
+		...externalIdOf(put, checked),
+		...(checked === null ? {} : { credentials: sealCredentials(tx.vault, found, checked.credentials) }),
+		...(signingSecret === null
+			? {}
+			: { signingSecrets: sealSigningSecret(tx, found, { provider, secret: signingSecret.secret }) }),
+	};
+}
+
+function statusOf(checked: Checked | null, recovers: boolean): StatusChange {
+	const team = checked?.targetTeamId ?? null;
+	return {
+		drop: [
+			...(recovers ? (["lastError"] as const) : []),
+			...(checked === null ? [] : (["targetTeamId"] as const)),
+		],
+		set: team === null ? {} : { targetTeamId: team },
+	};
 }
 
 function externalIdOf(put: IntegrationPut, checked: Checked | null): Pick<IntegrationChanges, "externalId"> {
@@ -118,11 +118,27 @@ function mergeConfig(stored: IntegrationConfig, given: IntegrationPut["config"])
 	return Object.fromEntries(entries);
 }
 
-function nextState(after: Integration, put: IntegrationPut, hasNewCredentials: boolean): IntegrationState {
+function nextState(
+	provider: Provider,
+	after: Integration,
+	put: IntegrationPut,
+	hasNewCredentials: boolean,
+): IntegrationState {
 	if (put.state === "disabled") return "disabled";
 	const isAsked = put.state === "active";
 	if (after.state === "disabled" && !isAsked) return "disabled";
 	if (after.state === "error" && !isAsked && !hasNewCredentials) return "error";
 	if (after.state === "active") return "active";
-	return isUsable(after) && after.status.schemaReadyAt !== undefined ? "active" : "pending";
+	return isReady(provider, after) ? "active" : "pending";
+}
+
+function isReady({ kind }: Pick<Provider, "kind">, after: Integration): boolean {
+	if (kind === "deployment") return after.credentials !== null && after.externalId !== null;
+	return isUsable(after) && after.status.schemaReadyAt !== undefined;
+}
+
+/** What brings the change about: the schema of users, or hook and variables at the platform. */
+function followUp({ kind }: Pick<Provider, "kind">, { state }: Integration) {
+	if (kind === "deployment") return state === "pending" ? null : "integrations.reconcile";
+	return state === "pending" ? "inbound.apply" : null;
 }

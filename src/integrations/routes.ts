@@ -1,7 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import type { Api } from "../app.ts";
 import type { Context } from "../context.ts";
-import { AppError } from "../core/errors.ts";
 import type { ProjectId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
 import { answers, cutPage, ListQuery, nextCursor, readPage } from "../http/wire.ts";
@@ -10,8 +9,10 @@ import type { AuthProvider } from "../providers/provider.ts";
 import { connectIntegration } from "./connect-integration.ts";
 import { deleteIntegration } from "./delete-integration.ts";
 import { findProvider, operationName } from "./find-provider.ts";
-import { getIntegration } from "./get-integration.ts";
 import { listIntegrations } from "./list-integrations.ts";
+import { listResources } from "./platforms/list-resources.ts";
+import { platformRoutes } from "./platforms/platform-routes.ts";
+import { ResourceWire, toResourceWire } from "./platforms/platform-wire.ts";
 import { putIntegration } from "./put-integration.ts";
 import { syncIntegration } from "./sync-integration.ts";
 import {
@@ -34,7 +35,8 @@ const params = Type.Object({
 export function integrationRoutes(app: Api, ctx: Context): void {
 	listRoute(app, ctx);
 	putRoute(app, ctx);
-	for (const provider of ctx.providers.all) {
+	platformRoutes(app, ctx);
+	for (const provider of ctx.providers.auth) {
 		for (const [at, pathName] of provider.pathNames.entries()) {
 			connectRoute(app, ctx, { provider, pathName, isMain: at === 0 });
 		}
@@ -84,6 +86,7 @@ function putRoute(app: Api, ctx: Context): void {
 						Type.String({ description: "A signing secret that was made now; not shown again." }),
 					),
 				}),
+				502: Type.Ref("Error", { description: "The provider cannot be reached just now." }),
 			}),
 		},
 		handler: async (request) => {
@@ -175,16 +178,14 @@ function resourcesRoute(app: Api, ctx: Context): void {
 			operationId: "listIntegrationResources",
 			params,
 			response: answers({
-				200: Type.Object({
-					resources: Type.Array(Type.Object({ id: Type.String(), name: Type.String() })),
-				}),
+				200: Type.Object({ resources: Type.Array(ResourceWire) }),
+				502: Type.Ref("Error", { description: "The platform cannot be reached just now." }),
 			}),
 		},
 		handler: async (request) => {
 			const provider = findProvider(ctx, request.params);
-			await getIntegration(ctx, { projectId: request.params.projectID, provider });
-			const sentence = `${provider.displayName} has no resources to choose from: its credentials name the whole instance.`;
-			throw new AppError("invalid", "provider.no_resources", sentence);
+			const resources = await listResources(ctx, { projectId: request.params.projectID, provider });
+			return { resources: resources.map(toResourceWire) };
 		},
 	});
 }

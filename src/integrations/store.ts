@@ -5,7 +5,7 @@ import type { Integration, IntegrationStatus, Rejections } from "./integration.t
 import { inboundRejections, integrations } from "./table.ts";
 
 export type IntegrationChanges = Partial<
-	Pick<Integration, "state" | "externalId" | "config" | "credentials" | "signingSecrets">
+	Pick<Integration, "state" | "externalId" | "config" | "credentials" | "signingSecrets" | "hook">
 >;
 
 export type StatusChange = { set?: IntegrationStatus; drop?: (keyof IntegrationStatus)[] };
@@ -99,6 +99,47 @@ export function integrationStore({ orm }: Database) {
 				.update(integrations)
 				.set({ status: sql`${integrations.status} || jsonb_build_object('heldChanges', ${count})` })
 				.where(eq(integrations.id, id));
+		},
+
+		/** Those of a project that have had something pushed, or are to have it; locked. */
+		async listPushedForUpdate(projectId: ProjectId, providers: readonly string[]): Promise<Integration[]> {
+			if (providers.length === 0) return [];
+			return orm
+				.select()
+				.from(integrations)
+				.where(
+					and(
+						eq(integrations.projectId, projectId),
+						inArray(integrations.provider, [...providers]),
+						inArray(integrations.state, ["active", "error"]),
+						living,
+					),
+				)
+				.orderBy(integrations.id)
+				.for("update");
+		},
+
+		/** Platforms in use that were reconciled that long ago or never. */
+		async listUnreconciled(
+			providers: readonly string[],
+			seconds: number,
+			limit: number,
+		): Promise<IntegrationId[]> {
+			if (providers.length === 0) return [];
+			const rows = await orm
+				.select({ id: integrations.id })
+				.from(integrations)
+				.where(
+					and(
+						inArray(integrations.provider, [...providers]),
+						inArray(integrations.state, ["active", "error"]),
+						sql`coalesce((${integrations.status} ->> 'reconciledAt')::timestamptz, ${integrations.createdAt})
+							< clock_now() - ${seconds}::int * interval '1 second'`,
+						living,
+					),
+				)
+				.limit(limit);
+			return rows.map((row) => row.id);
 		},
 
 		/** Takes one out of the API. Null when there is none. */

@@ -1,19 +1,24 @@
 import { recordAudit } from "../audit/record-audit.ts";
-import type { Context } from "../context.ts";
+import type { Context, Transaction } from "../context.ts";
 import { AppError, notFound } from "../core/errors.ts";
 import type { ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
+import { enqueuePush } from "../env-sync/enqueue-push.ts";
 import { jobAlreadyOpen } from "../jobs/errors.ts";
 import type { Job } from "../jobs/job.ts";
 import type { AuthProvider } from "../providers/provider.ts";
-import { enqueueBackfill, resourceOf } from "./enqueue-backfill.ts";
+import type { Provider } from "../providers/registry.ts";
+import { enqueueBackfill } from "./enqueue-backfill.ts";
+import { resourceOf } from "./enqueue-work.ts";
 import { integrationDisabled } from "./errors.ts";
 import { getIntegration } from "./get-integration.ts";
+import type { Integration } from "./integration.ts";
+import { targetMissing, tokenMissing } from "./platforms/errors.ts";
 
-type Input = { projectId: ProjectId; provider: AuthProvider; actor: Actor };
+type Input = { projectId: ProjectId; provider: Provider; actor: Actor };
 
 /**
- * Queues a backfill of all users. Throws a 404 without an integration, a 409 while a job of it is queued or
+ * Queues a push of the project's URLs to a platform, or a backfill of all users. Throws a 404 without an integration, a 409 while a job of it is queued or
  * running or it is disabled, and a 400 when there is nothing to ask the provider with.
  */
 export async function syncIntegration(
@@ -28,8 +33,7 @@ export async function syncIntegration(
 		const open = await tx.stores.jobs.listOpen(resourceOf(integration));
 		if (open.length > 0) throw jobAlreadyOpen();
 		if (integration.state === "disabled") throw integrationDisabled();
-		if (provider.listUsers === null || integration.credentials === null) throw nothingToAskWith(provider);
-		const job = await enqueueBackfill(tx, integration);
+		const job = await enqueue(tx, integration, provider);
 		const { organizationId } = integration;
 		const metadata = { integration_id: id, provider: provider.id, job_id: job.id };
 		await recordAudit(tx, {
@@ -41,6 +45,16 @@ export async function syncIntegration(
 		});
 		return job;
 	});
+}
+
+async function enqueue(tx: Transaction, integration: Integration, provider: Provider): Promise<Job> {
+	if (provider.kind === "auth") {
+		if (provider.listUsers === null || integration.credentials === null) throw nothingToAskWith(provider);
+		return enqueueBackfill(tx, integration);
+	}
+	if (integration.credentials === null) throw tokenMissing(provider);
+	if (integration.externalId === null) throw targetMissing(provider);
+	return enqueuePush(tx, integration);
 }
 
 function nothingToAskWith(provider: AuthProvider): AppError {

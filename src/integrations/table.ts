@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
-import { bigint, index, jsonb, pgTable, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { bigint, index, jsonb, pgTable, primaryKey, text, uniqueIndex, uuid } from "drizzle-orm/pg-core";
 import { id, moment } from "../platform/columns.ts";
-import type { IntegrationConfig, IntegrationState, IntegrationStatus } from "./integration.ts";
+import type { IntegrationConfig, IntegrationState, IntegrationStatus, PlatformHook } from "./integration.ts";
 
 export const integrations = pgTable(
 	"integrations",
@@ -20,6 +20,8 @@ export const integrations = pgTable(
 		credentials: text("credentials"),
 		/** Sealed JSON: signing secrets, newest first, the older with the time until which they count. */
 		signingSecrets: text("signing_secrets"),
+		/** What reports a platform's deployments; its path tokens as hashes. */
+		hook: jsonb("hook").$type<PlatformHook>(),
 		/** Set by DELETE: gone from the API, kept until the disconnect job has cleaned up. */
 		deletedAt: moment("deleted_at"),
 		createdAt: moment("created_at").notNull().default(sql`clock_now()`),
@@ -40,3 +42,16 @@ export const inboundRejections = pgTable("inbound_rejections", {
 	total: bigint("total", { mode: "number" }).notNull(),
 	recent: jsonb("recent").$type<{ at: string; reason: string; address: string }[]>().notNull(),
 });
+
+/** Who works at a project's platform just now: what is made there is made by one process at a time. */
+export const platformLeases = pgTable(
+	"platform_leases",
+	{
+		projectId: id("prj", "project_id").notNull(),
+		provider: text("provider").notNull(),
+		organizationId: id("org", "organization_id").notNull(),
+		holder: uuid("holder").notNull(),
+		leasedUntil: moment("leased_until").notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.projectId, table.provider] })],
+);

@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { AppError } from "../core/errors.ts";
 import { JsonObject, nullable, Timestamp } from "../http/wire.ts";
 import type { AuthProvider } from "../providers/provider.ts";
+import type { Provider } from "../providers/registry.ts";
 import type { Integration, IntegrationConfig, IntegrationPut } from "./integration.ts";
 
 /** What an integration's wire form needs beside its row. */
@@ -57,7 +58,8 @@ function toConfigWire(config: IntegrationConfig): Record<string, unknown> {
 }
 
 function toReportWire(view: WireView, { provider, projectId, status }: Integration): Record<string, unknown> {
-	const auth = view.providers.all.find(({ id }) => id === provider);
+	const auth = view.providers.auth.find(({ id }) => id === provider);
+	const platform = view.providers.deployment.find(({ id }) => id === provider);
 	const receiver = `${view.publicUrl()}/v1/integrations/${auth?.pathNames[0]}/webhook/${projectId}`;
 	const held = status.heldChanges ?? 0;
 	const heldSentence =
@@ -66,10 +68,13 @@ function toReportWire(view: WireView, { provider, projectId, status }: Integrati
 			: `${held} changes were refused: another provider of this project holds the users' ids.`;
 	return {
 		...(auth ? { webhook_receiver: receiver } : {}),
+		...(platform
+			? { [platform.hookErrorField]: status.hookError ?? null, hook_note: status.hookNote ?? null }
+			: {}),
 		last_synced_at: status.lastSyncedAt ?? null,
 		last_event_at: status.lastEventAt ?? null,
 		last_error: status.lastError ?? status.applyError ?? heldSentence,
-		users_synced: status.usersSynced ?? null,
+		...(auth ? { users_synced: status.usersSynced ?? null } : {}),
 	};
 }
 
@@ -101,7 +106,7 @@ const Secret = Type.String({ minLength: 1, maxLength: 500, pattern: "^[!-~]+$" }
 const signingSecretKey = "webhook_signing_secret";
 
 /** The body of a PUT. `credentials` takes the keys of all providers here; each provider's own are checked later. */
-export function putIntegrationBody(providers: readonly AuthProvider[]) {
+export function putIntegrationBody(providers: readonly Provider[]) {
 	const keys = [...new Set(providers.flatMap((provider) => provider.credentialKeys))];
 	const properties = keys.map((key) => [
 		key,
@@ -121,11 +126,12 @@ export function putIntegrationBody(providers: readonly AuthProvider[]) {
 
 /** Throws a 400 for a credential that this provider does not have or that is not of its form. */
 export function fromPutIntegrationBody(
-	provider: AuthProvider,
+	provider: Provider,
 	body: Static<ReturnType<typeof putIntegrationBody>>,
 ): IntegrationPut {
 	const given = Object.entries(body.credentials ?? {});
 	for (const [key, value] of given) checkCredential(provider, key, value);
+	for (const target of body.config?.env_targets ?? []) checkVariableTarget(provider, target);
 	const { [signingSecretKey]: signingSecret, ...credentials } = Object.fromEntries(given);
 	return {
 		config: fromConfigBody(body.config ?? {}),
@@ -146,7 +152,7 @@ export function fromConnectBody(provider: AuthProvider, body: Record<string, unk
 	return { credentials, ...(signingSecret === undefined ? {} : { signingSecret }) };
 }
 
-function checkCredential(provider: AuthProvider, key: string, value: string | null): void {
+function checkCredential(provider: Provider, key: string, value: string | null): void {
 	const field = `credentials.${key}`;
 	if (!provider.credentialKeys.includes(key))
 		throw credentialFault(field, `is not one of ${provider.displayName}`);
@@ -154,6 +160,12 @@ function checkCredential(provider: AuthProvider, key: string, value: string | nu
 	if (value !== null && schema !== undefined && !Value.Check(schema, value)) {
 		throw credentialFault(field, `does not look like one of ${provider.displayName}`);
 	}
+}
+
+function checkVariableTarget(provider: Provider, target: string): void {
+	if (provider.kind === "auth" || provider.variableTargets.includes(target)) return;
+	const sentence = `\`config.env_targets\` may hold ${provider.variableTargets.join(", ")} with ${provider.displayName}.`;
+	throw new AppError("invalid", "config_env_targets.invalid", sentence);
 }
 
 function credentialFault(field: string, complaint: string): AppError {

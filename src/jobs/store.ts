@@ -76,6 +76,17 @@ export function jobStore({ orm }: Database) {
 				.where(and(eq(jobs.lockedResource, lockedResource), inArray(jobs.state, ["pending", "running"])));
 		},
 
+		/** A job of the type that waits and cannot begin until the transaction ends: it will see what that commits. */
+		async findWaitingForUpdate(lockedResource: string, type: string): Promise<Job | null> {
+			const [row] = await orm
+				.select()
+				.from(jobs)
+				.where(and(eq(jobs.lockedResource, lockedResource), eq(jobs.state, "pending"), eq(jobs.type, type)))
+				.limit(1)
+				.for("update");
+			return row ?? null;
+		},
+
 		/**
 		 * Takes the job for one attempt. A job found running is taken over from a process that died: the same
 		 * attempt goes on. Null when it has ended. Throws the unique violation `jobs_running_resource_key` while

@@ -25,7 +25,7 @@ export async function readConnections(
 }
 
 /** The URLs of a project's database: a customer's own as they were given, those of ours made from its parts. */
-function projectConnections(ctx: Parts, project: Project): Connections {
+export function projectConnections(ctx: Parts, project: Project): Connections {
 	const username = project.roleName;
 	if (project.origin === "external") return { username, ...openExternalCredentials(ctx.vault, project) };
 	const { password } = openCreatedCredentials(ctx.vault, project);

@@ -39,11 +39,7 @@ type Hooks = {
 	repush: Repush;
 };
 
-export function projectRoutes(
-	app: Api,
-	ctx: Context,
-	hooks: Hooks = { repush: async () => undefined },
-): void {
+export function projectRoutes(app: Api, ctx: Context, hooks: Hooks): void {
 	collectionRoutes(app, ctx);
 	projectRoute(app, ctx, hooks);
 	credentialRoutes(app, ctx);

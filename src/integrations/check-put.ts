@@ -1,0 +1,72 @@
+import type { Context } from "../context.ts";
+import { AppError } from "../core/errors.ts";
+import type { ProjectId } from "../core/ids.ts";
+import type { DeploymentProvider } from "../providers/deployment-provider.ts";
+import type { Credentials } from "../providers/provider.ts";
+import type { Provider } from "../providers/registry.ts";
+import { checkCredentials } from "./check-credentials.ts";
+import type { Integration, IntegrationPut } from "./integration.ts";
+import { openCredentials } from "./integration-secrets.ts";
+import { checkTarget, checkToken } from "./platforms/check-target.ts";
+
+type Input = { projectId: ProjectId; provider: Provider; put: IntegrationPut };
+
+export type Checked = {
+	credentials: Credentials;
+	externalId: string | null;
+	/** Of a platform's target; null where there is none. */
+	targetTeamId: string | null;
+};
+
+/**
+ * Checks what a PUT gives at the provider: credentials, joined with those that are stored, and a platform's target.
+ * Null when there is nothing to check. Throws a 400 when the provider refuses and a 502 when it is down.
+ */
+export async function checkPut(
+	ctx: Pick<Context, "stores" | "vault">,
+	input: Input,
+): Promise<Checked | null> {
+	const { provider, put, projectId } = input;
+	if (put.signingSecret === null && !makesSigningSecret(provider)) {
+		const { displayName } = provider;
+		const sentence = `${displayName} makes the signing secret: paste the one that it shows for the webhook endpoint.`;
+		throw new AppError("invalid", "credentials_webhook_signing_secret.invalid", sentence);
+	}
+	const stored = await ctx.stores.integrations.findByProvider(projectId, provider.id);
+	const isNewTarget = provider.kind === "deployment" && isMoved(put, stored);
+	if (Object.keys(put.credentials).length === 0 && !isNewTarget) return null;
+	const credentials = { ...(stored ? openCredentials(ctx.vault, stored) : {}), ...put.credentials };
+	if (provider.kind === "auth") {
+		return { credentials, ...(await checkCredentials(provider, credentials)), targetTeamId: null };
+	}
+	if (credentials.token === undefined) return null;
+	return { credentials, ...(await checkPlatform(provider, credentials, put, stored)) };
+}
+
+/** Whether it names another project or site, or another team to look for it in. */
+function isMoved({ externalId, config }: IntegrationPut, stored: Integration | null): boolean {
+	const isOther = externalId !== undefined && externalId !== null && externalId !== stored?.externalId;
+	return isOther || ("teamId" in config && config.teamId !== stored?.config.teamId);
+}
+
+/** Without a target to look for, what the token can see shows that it is good. */
+async function checkPlatform(
+	provider: DeploymentProvider,
+	credentials: Credentials,
+	put: IntegrationPut,
+	stored: Integration | null,
+): Promise<Pick<Checked, "externalId" | "targetTeamId">> {
+	const id = put.externalId === undefined ? (stored?.externalId ?? null) : put.externalId;
+	const teamId = ("teamId" in put.config ? put.config.teamId : stored?.config.teamId) ?? null;
+	if (id === null) {
+		await checkToken(provider, credentials, teamId);
+		return { externalId: null, targetTeamId: null };
+	}
+	const target = await checkTarget(provider, credentials, { id, teamId });
+	return { externalId: target.id, targetTeamId: target.teamId };
+}
+
+/** A provider that has a connect route keeps its own signing secrets; the others take the one that we make. */
+export function makesSigningSecret(provider: Pick<Provider, "connectBody">): boolean {
+	return provider.connectBody === null;
+}

@@ -1,0 +1,96 @@
+import { recordAudit } from "../../audit/record-audit.ts";
+import type { Context, Transaction } from "../../context.ts";
+import { notFound } from "../../core/errors.ts";
+import { newId, type ProjectId } from "../../core/ids.ts";
+import type { Actor } from "../../core/principal.ts";
+import { enqueuePush } from "../../env-sync/enqueue-push.ts";
+import { publishEvents } from "../../events/publish-events.ts";
+import type { Job } from "../../jobs/job.ts";
+import type { DeploymentProvider, PlatformTarget } from "../../providers/deployment-provider.ts";
+import type { Credentials } from "../../providers/provider.ts";
+import { projectIsBeingDeleted } from "../errors.ts";
+import type { Integration } from "../integration.ts";
+import { integrationEvent } from "../integration-event.ts";
+import { sealCredentials } from "../integration-secrets.ts";
+import { checkTarget } from "./check-target.ts";
+import { tokenMissing } from "./errors.ts";
+import { platformCredentials } from "./open-platform.ts";
+import { setUpHook } from "./set-up-hook.ts";
+
+type Input = {
+	projectId: ProjectId;
+	provider: DeploymentProvider;
+	/** The project's or site's id or name. */
+	target: string;
+	/** Null takes the one that is stored, as after OAuth. */
+	token: string | null;
+	teamId: string | null;
+	previewBranches: boolean;
+	actor: Actor;
+};
+
+/**
+ * Connects a project to a deployment platform and queues the push of its URLs. Token and target are checked at the
+ * platform before anything is saved. Connecting again keeps the integration and replaces both. A hook that the
+ * platform refuses is reported in `config` alone. Throws a 400 when the platform refuses, a 502 when it is down.
+ */
+export async function connectPlatform(
+	ctx: Context,
+	input: Input,
+): Promise<{ integration: Integration; job: Job }> {
+	const { provider, teamId } = input;
+	const credentials = await chooseCredentials(ctx, input);
+	const target = await checkTarget(provider, credentials, { id: input.target, teamId });
+	const connected = await ctx.transaction((tx) => save(ctx, tx, input, { credentials, target }));
+	await setUpHook(ctx, connected.integration.id);
+	const integration = await ctx.stores.integrations.find(connected.integration.id);
+	return { ...connected, integration: integration ?? connected.integration };
+}
+
+async function chooseCredentials(ctx: Context, { projectId, provider, token }: Input): Promise<Credentials> {
+	if (token !== null) return { token };
+	const stored = await ctx.stores.integrations.findByProvider(projectId, provider.id);
+	if (!stored) throw tokenMissing(provider);
+	return platformCredentials(ctx, stored, provider);
+}
+
+type Checked = { credentials: Credentials; target: PlatformTarget };
+
+async function save(
+	ctx: Pick<Context, "publicUrl" | "providers">,
+	tx: Transaction,
+	{ projectId, provider, token, teamId, previewBranches, actor }: Input,
+	{ credentials, target }: Checked,
+): Promise<{ integration: Integration; job: Job }> {
+	const project = await tx.stores.projects.findForUpdate(projectId);
+	if (!project) throw notFound("project");
+	if (project.state === "deleting") throw projectIsBeingDeleted();
+	const { organizationId } = project;
+	const fresh = { id: newId("int"), organizationId, projectId, provider: provider.id };
+	const { integration: found } = await tx.stores.integrations.claim(fresh);
+	const { teamId: _former, ...config } = found.config;
+	const integration = await tx.stores.integrations.update(
+		found.id,
+		{
+			state: "active",
+			externalId: target.id,
+			config: { ...config, previewBranches, ...(teamId === null ? {} : { teamId }) },
+			...(token === null ? {} : { credentials: sealCredentials(tx.vault, found, credentials) }),
+		},
+		{
+			drop: ["lastError", "targetTeamId", "deploymentsReadAt"],
+			set: target.teamId === null ? {} : { targetTeamId: target.teamId },
+		},
+	);
+	const job = await enqueuePush(tx, integration);
+	const metadata = { integration_id: integration.id, provider: provider.id };
+	await recordAudit(tx, {
+		organizationId,
+		projectId,
+		action: "project.integration.connected",
+		actor,
+		metadata,
+	});
+	await publishEvents(tx, [integrationEvent(ctx, integration, "integration.connected")]);
+	return { integration, job };
+}
