@@ -2,8 +2,7 @@ import { and, eq, sql } from "drizzle-orm";
 import type { IntegrationId } from "../core/ids.ts";
 import type { Integration } from "../integrations/integration.ts";
 import type { Database } from "../platform/db.ts";
-import type { OwnedVariable, PlatformTarget } from "../providers/deployment-provider.ts";
-import type { PushedVariable } from "./pushed-variable.ts";
+import type { PushedVariable, VariableTarget, WrittenVariable } from "./pushed-variable.ts";
 import { pushedVariables } from "./table.ts";
 
 type Owner = Pick<Integration, "id" | "organizationId">;
@@ -22,8 +21,8 @@ export function pushedVariableStore({ orm }: Database) {
 		/** Notes that these are about to be written, before the platform hears of it. */
 		async begin(
 			owner: Owner,
-			target: PlatformTarget,
-			variables: readonly Pick<OwnedVariable, "key" | "branch">[],
+			target: VariableTarget,
+			variables: readonly Pick<WrittenVariable, "key" | "branch">[],
 		): Promise<void> {
 			if (variables.length === 0) return;
 			const blank = { fingerprint: "", remoteId: "", isBeingWritten: true };
@@ -49,7 +48,7 @@ export function pushedVariableStore({ orm }: Database) {
 		},
 
 		/** Keeps what a push has made of them. */
-		async settle(owner: Owner, target: PlatformTarget, owned: readonly OwnedVariable[]): Promise<void> {
+		async settle(owner: Owner, target: VariableTarget, owned: readonly WrittenVariable[]): Promise<void> {
 			if (owned.length === 0) return;
 			await orm
 				.insert(pushedVariables)
@@ -103,7 +102,7 @@ export function pushedVariableStore({ orm }: Database) {
 	};
 }
 
-function placeOf({ id, organizationId }: Owner, target: PlatformTarget) {
+function placeOf({ id, organizationId }: Owner, target: VariableTarget) {
 	return { integrationId: id, organizationId, targetId: target.id, targetTeamId: target.teamId };
 }
 

@@ -25,7 +25,7 @@ export function sampleOf(world: World, operation: Operation): Sample {
 	throw new Error(`Write a sample request for ${operation.id} (${operation.method} ${operation.path}).`);
 }
 
-function samplesOf({ clerk, receiver }: World): Record<string, Sample> {
+function samplesOf({ clerk, vercel, netlify, receiver }: World): Record<string, Sample> {
 	return {
 		getStatus: { status: 200 },
 		getHealth: { status: 200 },
@@ -58,6 +58,11 @@ function samplesOf({ clerk, receiver }: World): Record<string, Sample> {
 			status: 201,
 			body: { secret_key: clerk.secretKey, webhook_signing_secret: signingSecret },
 		},
+		connectVercel: {
+			status: 201,
+			body: { vercel_project_id: vercel.project.id, team_id: vercel.teamId, token: vercel.token },
+		},
+		connectNetlify: { status: 201, body: { site_id: netlify.site.id, token: netlify.token } },
 		syncIntegration: { status: 202 },
 		listIntegrationResources: { status: 400 },
 		replayIntegrationEvent: { status: 202 },

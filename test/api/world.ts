@@ -1,5 +1,7 @@
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
 import { newSigningKey } from "../fakes/clerk-keys.ts";
+import { type FakeNetlify, startFakeNetlify } from "../fakes/netlify.ts";
+import { type FakeVercel, startFakeVercel } from "../fakes/vercel.ts";
 import { endedJob, newUser, receiverPath, signingSecret } from "../integrations/clerk-server.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
@@ -17,6 +19,8 @@ export type Things = Tenant & {
 export type World = {
 	server: TestServer;
 	clerk: FakeClerk;
+	vercel: FakeVercel & { project: { id: string }; token: string };
+	netlify: FakeNetlify;
 	receiver: Receiver;
 	/** Two organizations, each with one of everything. */
 	mine: Things;
@@ -27,12 +31,21 @@ export type World = {
 /** A server with two tenants that have something behind every id of a path. Closed by the caller. */
 export async function startWorld(env: Record<string, string> = {}): Promise<World> {
 	const clerk = await startFakeClerk({ users: 3 });
+	const fakeVercel = await startFakeVercel();
+	const vercel = { ...fakeVercel, project: fakeVercel.addProject(), token: fakeVercel.addToken() };
+	const netlify = await startFakeNetlify();
 	const receiver = await startReceiver();
 	const server = await startTestServer({
 		keep: true,
-		env: { CLERK_API_URL: clerk.origin, CLERK_JWT_KEY: sessionKey.pem, ...env },
+		env: {
+			CLERK_API_URL: clerk.origin,
+			CLERK_JWT_KEY: sessionKey.pem,
+			VERCEL_API_URL: vercel.origin,
+			NETLIFY_API_URL: netlify.origin,
+			...env,
+		},
 	});
-	const outside = { server, clerk, receiver };
+	const outside = { server, clerk, vercel, netlify, receiver };
 	return {
 		...outside,
 		mine: await makeThings(outside, "mine"),
@@ -41,6 +54,8 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
 			await server.close();
 			await receiver.close();
 			await clerk.close();
+			await vercel.close();
+			await netlify.close();
 		},
 	};
 }

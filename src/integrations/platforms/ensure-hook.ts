@@ -31,8 +31,13 @@ export async function ensureHook(ctx: Parts, platform: Platform): Promise<void> 
 		await makeHook(ctx, platform, hook);
 	} catch (error) {
 		if (!(error instanceof ProviderError)) throw error;
-		await ctx.stores.integrations.report(integration.id, { set: { hookError: error.message } });
-		if (!isRefusal(error)) throw error;
+		const report = { set: { hookError: error.message } };
+		if (!isRefusal(error)) {
+			await ctx.stores.integrations.report(integration.id, report);
+			throw error;
+		}
+		// Nothing was made, so that no event of it is awaited either.
+		await ctx.stores.integrations.update(integration.id, { hook: integration.hook }, report);
 	}
 }
 

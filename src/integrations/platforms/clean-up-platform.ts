@@ -1,0 +1,60 @@
+import type { Context } from "../../context.ts";
+import { eraseVariables } from "../../env-sync/erase-variables.ts";
+import { isSamePlace, type PushedVariable } from "../../env-sync/pushed-variable.ts";
+import type { JobRun } from "../../jobs/job-type.ts";
+import type { DeploymentProvider } from "../../providers/deployment-provider.ts";
+import { ProviderError } from "../../providers/errors.ts";
+import type { Integration } from "../integration.ts";
+import { accessOf, type Platform } from "./open-platform.ts";
+import { sweepHooks } from "./sweep-hooks.ts";
+import { whileAlone } from "./while-alone.ts";
+
+/**
+ * Removes what we made at the platform of an integration that is being disconnected: hooks, and the variables that are
+ * ours and unchanged since. What a newer integration of the same project uses stays. What the platform refuses is left
+ * there, and the job's log says so. May be repeated. Throws a ProviderError when the platform cannot be asked.
+ */
+export async function cleanUpPlatform(
+	ctx: Context,
+	run: JobRun,
+	{ integration, provider }: { integration: Integration; provider: DeploymentProvider },
+): Promise<void> {
+	if (integration.credentials === null || integration.externalId === null) return;
+	await whileAlone(ctx, integration, { signal: run.signal }, async (signal) => {
+		const access = await accessOf(ctx, integration, provider, signal);
+		const platform = { integration, provider, access };
+		await unlessRefused(run, "the webhook", () => removeHooks(ctx, run, platform));
+		await unlessRefused(run, "the variables", () => removeVariables(ctx, run, platform));
+	});
+}
+
+async function removeHooks(ctx: Context, run: JobRun, platform: Platform): Promise<void> {
+	const { hook } = platform.integration;
+	if (hook === null) return;
+	const deleted = await sweepHooks(ctx, platform, hook);
+	if (deleted > 0) run.say("removed the webhook");
+}
+
+async function removeVariables(ctx: Context, run: JobRun, platform: Platform): Promise<void> {
+	const { integration, provider } = platform;
+	const ours = await ctx.stores.pushedVariables.list(integration.id);
+	const newer = await ctx.stores.integrations.findByProvider(integration.projectId, provider.id);
+	const theirs: PushedVariable[] = newer ? await ctx.stores.pushedVariables.list(newer.id) : [];
+	const outgoing = ours.filter((variable) => !theirs.some((other) => isSamePlace(variable, other)));
+	const { removed, kept } = await eraseVariables(ctx, platform, outgoing);
+	run.say(`removed ${removed} variables`);
+	if (kept > 0) run.say(`left ${kept} as they are: they were changed at ${provider.displayName} since`);
+}
+
+async function unlessRefused(run: JobRun, what: string, work: () => Promise<void>): Promise<void> {
+	try {
+		await work();
+	} catch (error) {
+		if (!(error instanceof ProviderError) || !isRefused(error)) throw error;
+		run.say(`could not remove ${what}, which stays at ${error.provider}: ${error.message}`);
+	}
+}
+
+function isRefused({ reason }: ProviderError): boolean {
+	return reason === "unauthorized" || reason === "forbidden" || reason === "not_found";
+}
