@@ -50,7 +50,8 @@ async function settleWrites(
 ): Promise<readonly OwnedVariable[]> {
 	const unknown = variables.filter(({ isBeingWritten }) => isBeingWritten);
 	if (unknown.length === 0) return variables;
-	const targets = baseTargets(provider, integration);
+	const usual = baseTargets(provider, integration);
+	const targets = usual.length === 0 ? provider.variableTargets : usual;
 	const desired = unknown.map(({ key, branch }) => ({
 		key,
 		branch,

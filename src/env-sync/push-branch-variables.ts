@@ -32,7 +32,7 @@ export async function pushBranchVariables(
 		const before = await ctx.stores.pushedVariables.list(integration.id);
 		const isFirst = !before.some(
 			(variable) =>
-				variable.branch === branch && variable.target.id === access.target.id && !variable.isBeingWritten,
+				variable.branch === branch && variable.target.id === access.target.id && variable.id !== "",
 		);
 		const desired = desiredVariables(provider, integration, { connections, branch });
 		const { written } = await writeVariables(ctx, platform, desired);

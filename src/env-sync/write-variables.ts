@@ -20,8 +20,5 @@ export async function writeVariables(
 	await store.begin(integration, target, desired);
 	const pushed = await provider.pushVariables(access, { desired, owned });
 	await store.settle(integration, target, pushed.owned);
-	const isNew = ({ key, branch }: { key: string; branch: string | null }) =>
-		!kept.some((variable) => variable.key === key && variable.branch === branch);
-	// One whose first write was not answered stands there as a stranger, and is ours all the same.
-	return { written: pushed.written, takenOver: pushed.takenOver.filter(isNew) };
+	return pushed;
 }

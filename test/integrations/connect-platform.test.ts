@@ -63,7 +63,7 @@ describe("connecting a project to Vercel", () => {
 		const site = await startVercelServer();
 		const wrongToken = await askConnectVercel(site, { token: "vct_wrong" });
 		expect(wrongToken.status).toBe(400);
-		expect(wrongToken.body).toMatchObject({ code: "provider.unauthorized" });
+		expect(wrongToken.body).toMatchObject({ code: "provider.forbidden" });
 		expect(wrongToken.body.error).toContain("status 40");
 		const wrongProject = await askConnectVercel(site, { vercel_project_id: "prj_none" });
 		expect(wrongProject.status).toBe(400);
