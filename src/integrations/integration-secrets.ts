@@ -39,7 +39,8 @@ export function sealSigningSecret(
 ): string {
 	const now = ctx.clock.now();
 	const until = new Date(now.getTime() + graceMs).toISOString();
-	const earlier = provider.kind === "auth" && provider.refusalsAreFinal ? openSigningSecrets(ctx.vault, integration) : [];
+	const earlier =
+		provider.kind === "auth" && provider.refusalsAreFinal ? openSigningSecrets(ctx.vault, integration) : [];
 	const kept = earlier
 		.filter((each) => each.secret !== secret && countsAt(each, now))
 		.map((each) => ({ secret: each.secret, until: each.until ?? until }));

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { parseArgs } from "node:util";
 import { type NetlifyDeploy, netlifyDeploy } from "../fixtures/netlify/deploys.ts";
+import { createHolds } from "./holds.ts";
 import { answerControl } from "./netlify/control.ts";
 import { answerEnv } from "./netlify/env.ts";
 import { answerHooks, createHookService, type HookService } from "./netlify/hooks.ts";
@@ -42,7 +43,9 @@ export async function startFakeNetlify(options: FakeNetlifyOptions = {}) {
 	const state = createNetlifyState(options);
 	const service = createHookService(state, options.retryDelayMs ?? 20);
 	state.emit = service.emit;
-	const fake = { state, service, endsBuilds: options.endsBuilds ?? false, callsThisMinute: new Map() };
+	const holds = createHolds();
+	const endsBuilds = options.endsBuilds ?? false;
+	const fake = { state, service, holds, endsBuilds, callsThisMinute: new Map() };
 	const server = createServer((request, response) => void serve(fake, request, response));
 	// A client that is slow to ask again finds its connection open.
 	server.keepAliveTimeout = 120_000;
@@ -57,6 +60,7 @@ export async function startFakeNetlify(options: FakeNetlifyOptions = {}) {
 		...service,
 		...state,
 		...faultHooks(state),
+		holdNext: holds.holdNext,
 		report: (changes: Partial<NetlifyDeploy>, event?: string) =>
 			report(state, { site_id: site.id, ...changes }, event),
 		issueCode: (redirectUri: string) => issueCode(state, redirectUri, token),
@@ -146,6 +150,7 @@ function valuesOf(state: NetlifyState, key: string, site: { id: string; accountI
 type Fake = {
 	state: NetlifyState;
 	service: HookService;
+	holds: ReturnType<typeof createHolds>;
 	endsBuilds: boolean;
 	callsThisMinute: Map<string, number>;
 };
@@ -157,6 +162,7 @@ async function serve(fake: Fake, request: IncomingMessage, response: ServerRespo
 	const body = await readBody(request);
 	const path = url.pathname;
 	const isControl = path.startsWith("/_control/");
+	await fake.holds.pass(`${method} ${path}`, false);
 	const answer = isControl
 		? answerControl(fake.state, { method, path, body }, (changes, event) =>
 				report(fake.state, changes, event),
@@ -174,6 +180,7 @@ async function serve(fake: Fake, request: IncomingMessage, response: ServerRespo
 			answer: answer.body,
 		});
 	}
+	await fake.holds.pass(`${method} ${path}`, true);
 	response.writeHead(answer.status, { "content-type": "application/json", ...answer.headers });
 	response.end(answer.text ?? (answer.body === undefined ? undefined : JSON.stringify(answer.body)));
 }

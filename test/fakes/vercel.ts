@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
+import { createHolds } from "./holds.ts";
 import { answerTo } from "./vercel/api.ts";
 import { answerControl } from "./vercel/control.ts";
 import { createHandle } from "./vercel/handle.ts";
@@ -18,12 +19,14 @@ export type FakeVercel = Awaited<ReturnType<typeof startFakeVercel>>;
 export async function startFakeVercel(options: { port?: number } = {}) {
 	const state = createState();
 	const handle = createHandle(state);
-	const server = createServer((request, response) => void serve(state, handle, request, response));
+	const holds = createHolds();
+	const server = createServer((request, response) => void serve({ state, handle, holds }, request, response));
 	await new Promise<void>((resolve) => server.listen(options.port ?? 0, "127.0.0.1", resolve));
 	const { port } = server.address() as AddressInfo;
 	return {
 		origin: `http://127.0.0.1:${port}`,
 		...handle,
+		holdNext: holds.holdNext,
 		async close(): Promise<void> {
 			server.closeAllConnections();
 			await new Promise((resolve) => server.close(resolve));
@@ -31,9 +34,14 @@ export async function startFakeVercel(options: { port?: number } = {}) {
 	};
 }
 
+type Fake = {
+	state: State;
+	handle: ReturnType<typeof createHandle>;
+	holds: ReturnType<typeof createHolds>;
+};
+
 async function serve(
-	state: State,
-	handle: ReturnType<typeof createHandle>,
+	{ state, handle, holds }: Fake,
 	message: IncomingMessage,
 	response: ServerResponse,
 ): Promise<void> {
@@ -50,9 +58,12 @@ async function serve(
 	if (url.pathname === `/integrations/${state.integration.slug}/new`)
 		return sendToCallback(state, request, response);
 	state.requests.push(request);
+	const line = `${request.method} ${request.path}`;
+	await holds.pass(line, false);
 	const fault = takeFault(state, request);
 	if (fault === "drop") return void message.socket.destroy();
 	const answer = fault === null || fault === "drop after work" ? await answerTo(state, request, raw) : fault;
+	await holds.pass(line, true);
 	if (fault === "drop after work") return void message.socket.destroy();
 	write(response, answer);
 }

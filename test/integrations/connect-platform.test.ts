@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { until } from "../support/until.ts";
-import { getIntegration } from "./clerk-server.ts";
+import { endedJob, getIntegration } from "./clerk-server.ts";
 import {
 	askConnectVercel,
-	connectNetlify,
 	connections,
+	connectNetlify,
 	connectVercel,
 	eventTypes,
+	jobsOf,
 	newestJob,
 	platformPath,
 	startNetlifyServer,
@@ -130,7 +131,10 @@ describe("connecting a project to Vercel", () => {
 		const { server, tenant } = site;
 		await connectVercel(site);
 		site.vercel.revokeToken(site.token);
-		await server.call("POST", `/v1/projects/${tenant.projectId}/credentials/rotate`, { key: tenant.key, body: {} });
+		await server.call("POST", `/v1/projects/${tenant.projectId}/credentials/rotate`, {
+			key: tenant.key,
+			body: {},
+		});
 		const failed = await until(async () => {
 			const integration = await getIntegration(server, tenant);
 			return integration.state === "error" ? integration : null;
@@ -149,10 +153,38 @@ describe("connecting a project to Vercel", () => {
 		const { server, tenant } = site;
 		await connectVercel(site);
 		const before = site.project.variables.map(({ value }) => value);
-		await server.call("POST", `/v1/projects/${tenant.projectId}/credentials/rotate`, { key: tenant.key, body: {} });
+		await server.call("POST", `/v1/projects/${tenant.projectId}/credentials/rotate`, {
+			key: tenant.key,
+			body: {},
+		});
 		await until(() => site.project.variables.every(({ value }) => !before.includes(value)));
 		const { pooled_url, direct_url } = await connections(server, tenant);
 		expect(site.project.variables.map(({ value }) => value)).toEqual([pooled_url, direct_url]);
+	});
+
+	it("is asked to sync once at a time, and a rotation meanwhile queues exactly one push more", async () => {
+		const site = await startVercelServer();
+		const { server, tenant, vercel } = site;
+		const { key, projectId } = tenant;
+		const path = platformPath(tenant, "vercel", "sync");
+		expect((await server.call("POST", path, { key })).status).toBe(404);
+		await connectVercel(site);
+		const held = vercel.holdNext(/^GET .*\/env$/);
+		expect((await server.call("POST", path, { key })).status).toBe(202);
+		await held.arrived;
+		expect((await server.call("POST", path, { key })).status).toBe(409);
+		for (let rotation = 0; rotation < 2; rotation++) {
+			const rotate = `/v1/projects/${projectId}/credentials/rotate`;
+			const { body } = await server.call("POST", rotate, { key, body: {} });
+			expect((await endedJob(server, tenant, body.job.id)).state).toBe("completed");
+		}
+		const pushes = await jobsOf(server, tenant, "integration.sync_env");
+		expect(pushes.map(({ state }) => state)).toEqual(["pending", "running", "completed"]);
+		held.release();
+		expect((await newestJob(server, tenant, "integration.sync_env")).state).toBe("completed");
+		const { pooled_url, direct_url } = await connections(server, tenant);
+		expect(site.project.variables.map(({ value }) => value)).toEqual([pooled_url, direct_url]);
+		expect(await jobsOf(server, tenant, "integration.sync_env")).toHaveLength(3);
 	});
 
 	it("lists what the token can see", async () => {
@@ -192,7 +224,7 @@ describe("connecting a project to Netlify", () => {
 		const done = await newestJob(server, tenant, "integration.disconnect");
 		expect(done.last_stdout).toContain("removed 2 variables");
 		expect(netlify.hooks.size).toBe(0);
-		expect(netlify.values("DATABASE_URL")).toEqual({});
+		expect(netlify.values("DATABASE_URL")).toBeNull();
 	});
 });
 

@@ -17,7 +17,13 @@ export async function startVercelServer(): Promise<VercelServer> {
 	const vercel = await startFakeVercel();
 	onTestFinished(() => vercel.close());
 	const server = await startTestServer({ env: { VERCEL_API_URL: vercel.origin } });
-	return { server, vercel, tenant: await server.tenant(), project: vercel.addProject(), token: vercel.addToken() };
+	return {
+		server,
+		vercel,
+		tenant: await server.tenant(),
+		project: vercel.addProject(),
+		token: vercel.addToken(),
+	};
 }
 
 export type NetlifyServer = { server: TestServer; tenant: Tenant; netlify: FakeNetlify };

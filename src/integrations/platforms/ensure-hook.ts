@@ -76,7 +76,9 @@ async function makeHook(ctx: Parts, platform: Platform, former: PlatformHook): P
 		{
 			hook: { tokenHash, awaitedTokenHash: null, remote: hooks.map(withoutUrl), target },
 			signingSecrets:
-				signingSecret === null ? null : sealSigningSecret(ctx, integration, { provider, secret: signingSecret }),
+				signingSecret === null
+					? null
+					: sealSigningSecret(ctx, integration, { provider, secret: signingSecret }),
 		},
 		{ drop: ["hookError", "hookNote"], set: note === null ? {} : { hookNote: note } },
 	);
