@@ -8,6 +8,7 @@ import { checkCredentials } from "./check-credentials.ts";
 import type { Integration, IntegrationPut } from "./integration.ts";
 import { openCredentials } from "./integration-secrets.ts";
 import { checkTarget, checkToken } from "./platforms/check-target.ts";
+import { targetIsKept } from "./platforms/errors.ts";
 
 type Input = { projectId: ProjectId; provider: Provider; put: IntegrationPut };
 
@@ -33,6 +34,9 @@ export async function checkPut(
 		throw new AppError("invalid", "credentials_webhook_signing_secret.invalid", sentence);
 	}
 	const stored = await ctx.stores.integrations.findByProvider(projectId, provider.id);
+	if (provider.kind === "deployment" && put.externalId === null && stored?.externalId) {
+		throw targetIsKept(provider);
+	}
 	const isNewTarget = provider.kind === "deployment" && isMoved(put, stored);
 	if (Object.keys(put.credentials).length === 0 && !isNewTarget) return null;
 	const credentials = { ...(stored ? openCredentials(ctx.vault, stored) : {}), ...put.credentials };

@@ -1,7 +1,7 @@
 import { recordAudit } from "../audit/record-audit.ts";
 import type { Context, Transaction } from "../context.ts";
 import { notFound } from "../core/errors.ts";
-import type { ProjectId } from "../core/ids.ts";
+import type { IntegrationId, ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { enqueueJob } from "../jobs/enqueue-job.ts";
 import type { Provider } from "../providers/registry.ts";
@@ -36,6 +36,18 @@ export async function disconnectIntegrations(
 ): Promise<void> {
 	const deleted = await tx.stores.integrations.markAllDeleted(projectId);
 	for (const integration of deleted) await enqueueDisconnect(tx, integration);
+}
+
+/** Queues the cleaning up of a disconnected integration once more, when its job has failed for good. */
+export async function retryDisconnect(
+	tx: Pick<Transaction, "stores" | "tasks">,
+	id: IntegrationId,
+): Promise<void> {
+	const integration = await tx.stores.integrations.findForUpdate(id);
+	if (!integration?.deletedAt) return;
+	const open = await tx.stores.jobs.listOpen(resourceOf(integration));
+	if (open.length > 0) return;
+	await enqueueDisconnect(tx, await tx.stores.integrations.update(id, {}));
 }
 
 async function enqueueDisconnect(

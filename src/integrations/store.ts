@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { IntegrationId, ProjectId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 import type { Integration, IntegrationStatus, Rejections } from "./integration.ts";
@@ -158,6 +158,17 @@ export function integrationStore({ orm }: Database) {
 				.set({ deletedAt: sql`clock_now()`, ...touched })
 				.where(and(eq(integrations.projectId, projectId), living))
 				.returning();
+		},
+
+		/** Disconnected, and for that long neither cleaned up nor tried again. */
+		async listUncleaned(seconds: number, limit: number): Promise<IntegrationId[]> {
+			const isOld = sql`${integrations.updatedAt} < clock_now() - ${seconds}::int * interval '1 second'`;
+			const rows = await orm
+				.select({ id: integrations.id })
+				.from(integrations)
+				.where(and(isNotNull(integrations.deletedAt), isOld))
+				.limit(limit);
+			return rows.map((row) => row.id);
 		},
 
 		/** Removes the row with all its secrets. */

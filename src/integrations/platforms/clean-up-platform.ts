@@ -9,6 +9,9 @@ import { accessOf, type Platform } from "./open-platform.ts";
 import { sweepHooks } from "./sweep-hooks.ts";
 import { whileAlone } from "./while-alone.ts";
 
+/** A platform that cannot be asked for that long is given up: the credentials are not kept for ever. */
+const triedMs = 7 * 24 * 3_600_000;
+
 /**
  * Removes what we made at the platform of an integration that is being disconnected: hooks, and the variables that are
  * ours and unchanged since. What a newer integration of the same project uses stays. What the platform refuses is left
@@ -17,14 +20,18 @@ import { whileAlone } from "./while-alone.ts";
 export async function cleanUpPlatform(
 	ctx: Context,
 	run: JobRun,
-	{ integration, provider }: { integration: Integration; provider: DeploymentProvider },
+	{ integration: place, provider }: { integration: Integration; provider: DeploymentProvider },
 ): Promise<void> {
-	if (integration.credentials === null || integration.externalId === null) return;
-	await whileAlone(ctx, integration, { signal: run.signal }, async (signal) => {
+	await whileAlone(ctx, place, { signal: run.signal }, async (signal) => {
+		// Who had the lease before may have made a hook meanwhile.
+		const integration = await ctx.stores.integrations.find(place.id);
+		if (!integration?.credentials || integration.externalId === null) return;
 		const access = await accessOf(ctx, integration, provider, signal);
 		const platform = { integration, provider, access };
-		await unlessRefused(run, "the webhook", () => removeHooks(ctx, run, platform));
-		await unlessRefused(run, "the variables", () => removeVariables(ctx, run, platform));
+		const isLate = isOverdue(integration, ctx.clock.now());
+		const unless = { run, isLeft: (error: ProviderError) => isLate || isRefused(error) };
+		await unlessLeft(unless, "the webhook", () => removeHooks(ctx, run, platform));
+		await unlessLeft(unless, "the variables", () => removeVariables(ctx, run, platform));
 	});
 }
 
@@ -46,13 +53,19 @@ async function removeVariables(ctx: Context, run: JobRun, platform: Platform): P
 	if (kept > 0) run.say(`left ${kept} as they are: they were changed at ${provider.displayName} since`);
 }
 
-async function unlessRefused(run: JobRun, what: string, work: () => Promise<void>): Promise<void> {
+type Unless = { run: JobRun; isLeft: (error: ProviderError) => boolean };
+
+async function unlessLeft({ run, isLeft }: Unless, what: string, work: () => Promise<void>): Promise<void> {
 	try {
 		await work();
 	} catch (error) {
-		if (!(error instanceof ProviderError) || !isRefused(error)) throw error;
+		if (!(error instanceof ProviderError) || !isLeft(error)) throw error;
 		run.say(`could not remove ${what}, which stays at ${error.provider}: ${error.message}`);
 	}
+}
+
+function isOverdue({ deletedAt }: Integration, now: Date): boolean {
+	return deletedAt !== null && now.getTime() - deletedAt.getTime() > triedMs;
 }
 
 function isRefused({ reason }: ProviderError): boolean {

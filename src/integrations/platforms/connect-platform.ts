@@ -15,7 +15,7 @@ import { sealCredentials } from "../integration-secrets.ts";
 import { checkTarget } from "./check-target.ts";
 import { tokenMissing } from "./errors.ts";
 import { platformCredentials } from "./open-platform.ts";
-import { setUpHook } from "./set-up-hook.ts";
+import { hookMsMax, setUpHook } from "./set-up-hook.ts";
 
 type Input = {
 	projectId: ProjectId;
@@ -83,6 +83,7 @@ async function save(
 		},
 	);
 	const job = await enqueuePush(tx, integration);
+	if (previewBranches || found.hook !== null) await finishLater(tx, integration);
 	const metadata = { integration_id: integration.id, provider: provider.id };
 	await recordAudit(tx, {
 		organizationId,
@@ -93,4 +94,11 @@ async function save(
 	});
 	await publishEvents(tx, [integrationEvent(ctx, integration, "integration.connected")]);
 	return { integration, job };
+}
+
+/** What is not done about the hook when this process dies, or the platform is slow, is made up for by a task. */
+async function finishLater(tx: Transaction, { id }: Integration): Promise<void> {
+	// A key of its own, so that a reconciliation that is wanted at once does not wait for this one.
+	const options = { singletonKey: `${id} connected`, startAfterSeconds: hookMsMax / 1000 };
+	await tx.tasks.send("integrations.reconcile", { integrationId: id }, options);
 }

@@ -19,26 +19,27 @@ const none: PlatformHook = { tokenHash: null, awaitedTokenHash: null, remote: []
  * holder of the platform's lease. Throws a ProviderError when the platform cannot be asked.
  */
 export async function ensureHook(ctx: Parts, platform: Platform): Promise<void> {
-	const { integration, access } = platform;
-	if (!(integration.config.previewBranches ?? false)) return removeHook(ctx, platform);
-	const hook = integration.hook ?? none;
+	const { integration } = platform;
+	const isWanted = integration.config.previewBranches ?? false;
 	try {
-		if (isAt(hook, access.target) && (await isStanding(ctx, platform, hook))) {
-			await ctx.stores.integrations.report(integration.id, { drop: ["hookError"] });
-			await sweepHooks(ctx, platform);
-			return;
-		}
-		await makeHook(ctx, platform, hook);
+		await (isWanted ? keepHook(ctx, platform) : removeHook(ctx, platform));
 	} catch (error) {
 		if (!(error instanceof ProviderError)) throw error;
-		const report = { set: { hookError: error.message } };
-		if (!isRefusal(error)) {
-			await ctx.stores.integrations.report(integration.id, report);
-			throw error;
-		}
-		// Nothing was made, so that no event of it is awaited either.
-		await ctx.stores.integrations.update(integration.id, { hook: integration.hook }, report);
+		const made = isRefusal(error) && isWanted ? { hook: integration.hook } : {};
+		// After a refusal nothing was made, so that no event of it is awaited either.
+		await ctx.stores.integrations.update(integration.id, made, { set: { hookError: error.message } });
+		if (!isRefusal(error)) throw error;
 	}
+}
+
+async function keepHook(ctx: Parts, platform: Platform): Promise<void> {
+	const { integration, access } = platform;
+	const hook = integration.hook ?? none;
+	if (!isAt(hook, access.target) || !(await isStanding(ctx, platform, hook))) {
+		return makeHook(ctx, platform, hook);
+	}
+	await ctx.stores.integrations.report(integration.id, { drop: ["hookError"] });
+	await sweepHooks(ctx, platform);
 }
 
 /** Whether the hook that we keep stands, after mending. Its URL, which we do not keep, is read back from the platform. */

@@ -15,3 +15,9 @@ export function targetMissing({ displayName, targetField }: DeploymentProvider):
 	const sentence = `The integration names no target at ${displayName} yet: connect it with \`${targetField}\`.`;
 	return new AppError("invalid", "integration.no_target", sentence);
 }
+
+/** What was pushed to the target would be left there with nobody to remove it. */
+export function targetIsKept({ displayName }: Pick<DeploymentProvider, "displayName">): AppError {
+	const sentence = `\`external_id\` cannot be removed from an integration with ${displayName}: name another, or disconnect it.`;
+	return new AppError("invalid", "external_id.invalid", sentence);
+}

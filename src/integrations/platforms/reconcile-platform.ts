@@ -3,6 +3,7 @@ import { AppError } from "../../core/errors.ts";
 import type { IntegrationId } from "../../core/ids.ts";
 import { pushProject } from "../../env-sync/push-project.ts";
 import { publishEvents } from "../../events/publish-events.ts";
+import { classifyFailure } from "../../jobs/classify-failure.ts";
 import type { Deployment } from "../../providers/deployment-provider.ts";
 import { ProviderError } from "../../providers/errors.ts";
 import type { Integration } from "../integration.ts";
@@ -83,15 +84,15 @@ async function catchUp(
 	await ctx.stores.integrations.report(integration.id, { set: { deploymentsReadAt } });
 }
 
-/** What passes is tried again at the next reconciliation; what does not is the customer's to mend. */
+/** What passes is tried again soon, and at the next reconciliation; what does not is the customer's to mend. */
 async function noteTrouble(ctx: Context, { id, state }: Integration, error: unknown): Promise<void> {
 	if (!(error instanceof ProviderError) && !(error instanceof AppError)) throw error;
 	ctx.log.warn({ integration_id: id, err: error }, "an integration could not be reconciled");
 	const reconciledAt = ctx.clock.now().toISOString();
 	await ctx.stores.integrations.report(id, { set: { reconciledAt } });
-	const isLasting =
-		error instanceof ProviderError && ["unauthorized", "forbidden", "not_found"].includes(error.reason);
-	if (!isLasting || state === "error") return;
+	const { classification } = classifyFailure(error);
+	if (classification !== "permanent") throw error;
+	if (!(error instanceof ProviderError) || state === "error") return;
 	await ctx.transaction(async (tx) => {
 		await publishEvents(tx, await noteFailure(tx, ctx, id, error.message));
 	});

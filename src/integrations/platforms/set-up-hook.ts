@@ -11,9 +11,12 @@ import { whileAlone } from "./while-alone.ts";
 const deadlineMs = 7_000;
 const waitMs = 1_500;
 
+/** After that long nothing of it goes on any more. */
+export const hookMsMax = 10_000;
+
 /**
  * Brings the hook of an integration that was just connected to what its `config` asks for. Never fails: what goes wrong
- * is reported in `config`, and what could only not be done in time is left to the next reconciliation.
+ * is reported in `config`, and what could only not be done in time is left to the reconciliation that follows.
  */
 export async function setUpHook(ctx: Context, id: IntegrationId): Promise<void> {
 	const deadline = AbortSignal.timeout(deadlineMs);
@@ -26,10 +29,5 @@ export async function setUpHook(ctx: Context, id: IntegrationId): Promise<void> 
 		const error = asProviderDown(provider, deadline, thrown);
 		if (!(error instanceof ProviderError) && !(error instanceof AppError)) throw error;
 		await ctx.stores.integrations.report(id, { set: { hookError: error.message } });
-		await ctx.tasks.send(
-			"integrations.reconcile",
-			{ integrationId: id },
-			{ singletonKey: id, startAfterSeconds: 30 },
-		);
 	}
 }
