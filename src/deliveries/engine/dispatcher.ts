@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import type { EndpointId, OrganizationId } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
 import type { ClaimedDelivery, claimStore } from "./claim-store.ts";
+import { createFlightBook, type FlightBook } from "./flight-book.ts";
 import { type SendContext, sendDelivery } from "./send-delivery.ts";
 import type { Settler } from "./settler.ts";
 
@@ -31,83 +31,37 @@ const lanesMax = 128;
 /** How long the loop rests at most when nothing wakes it: a lost wake costs this, never an event. */
 const restMaxMs = 1_000;
 const restAfterErrorMs = 500;
+/** Between claims while more is due, unless what was claimed ahead runs out before. */
+const refillMs = 25;
+/** Lets a few answers come in before the next claim, so that a claim takes many rows and not one. */
+const gatherMs = 2;
 /** Results not yet written, beyond which nothing more is claimed. */
 const unsettledMax = 2_000;
-/** An organization may hold at most this many times the slots that are free: no one can hold them all. */
-const shareOfFree = 9;
 
 /**
- * The loop of the engine: claims due deliveries as slots free up, sends them, and hands their results to the
- * settler. A hanging endpoint holds its own few slots and nothing else.
+ * The loop of the engine: claims due deliveries a little ahead of the slots that fall free, sends them, and hands
+ * their results to the settler. A hanging endpoint holds its own few slots and nothing else.
  */
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-	const flying = createFlightBook(options.endpointConcurrency);
+	const { concurrency, endpointConcurrency, settler, log } = options;
+	const book = createFlightBook({ concurrency, endpointMax: endpointConcurrency });
+	const bell = createBell();
+	const flights = createFlights(options, book, bell);
 	let running: Promise<void> | undefined;
-	let isStopping = false;
-	let wake: (() => void) | undefined;
-	let isPoked = false;
 	let turnedAt = performance.now();
 
-	const poke = () => {
-		isPoked = true;
-		wake?.();
-	};
-
-	const rest = async (ms: number) => {
-		if (isPoked || isStopping) return;
-		await new Promise<void>((resolve) => {
-			const timer = setTimeout(resolve, ms);
-			wake = () => {
-				clearTimeout(timer);
-				resolve();
-			};
-		});
-		wake = undefined;
-	};
-
-	const launch = (delivery: ClaimedDelivery) => {
-		flying.add(delivery);
-		const flight = fly(options, delivery).finally(() => {
-			flying.remove(delivery, flight);
-			poke();
-		});
-		flying.track(flight);
-	};
-
-	/** One turn: how long to rest before the next. */
-	const turn = async (): Promise<number> => {
-		const free = options.concurrency - flying.count();
-		if (free <= 0 || options.settler.waiting() > unsettledMax) return restMaxMs;
-		const claimed = await options.claims.claim(randomUUID(), {
-			rows: free,
-			lanes: Math.min(lanesMax, free),
-			endpointMax: options.endpointConcurrency,
-			busy: flying.busyEndpoints(),
-			fullOrganizations: flying.fullOrganizations(free * shareOfFree),
-			leaseMs: options.leaseMs,
-		});
-		if (isStopping) {
-			await options.claims.release(claimed);
-			return 0;
-		}
-		claimed.forEach(launch);
-		if (claimed.length > 0) return 0;
-		return Math.min(restMaxMs, Math.max(1, (await options.claims.nextDueInMs()) ?? restMaxMs));
-	};
-
 	const loop = async () => {
-		while (!isStopping) {
-			isPoked = false;
+		while (!bell.isOver()) {
+			bell.heard();
 			turnedAt = performance.now();
 			let restMs = restAfterErrorMs;
 			try {
-				restMs = await turn();
+				restMs = await turn(options, book, flights, bell);
 			} catch (error) {
-				options.log.warn({ err: error }, "due deliveries could not be claimed");
-				isPoked = false;
+				log.warn({ err: error }, "due deliveries could not be claimed");
+				bell.heard();
 			}
-			if (restMs > 0) await rest(restMs);
-			else await gather(flying.count(), options.concurrency);
+			await bell.rest(restMs);
 		}
 	};
 
@@ -115,24 +69,112 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 		start: () => {
 			running ??= loop();
 		},
-		poke,
+		poke: bell.ring,
 		stop: async (timeoutMs) => {
-			isStopping = true;
-			wake?.();
+			bell.end();
 			await running;
-			await Promise.race([flying.landed(), timeout(timeoutMs)]);
-			await options.settler.flush();
+			await options.claims.release(book.takeStale(Number.POSITIVE_INFINITY));
+			await Promise.race([flights.landed(), timeout(timeoutMs)]);
+			await settler.flush();
 		},
 		isAlive: () => running !== undefined && performance.now() - turnedAt < 30_000,
-		inFlight: flying.count,
+		inFlight: book.inFlight,
 	};
 }
 
-/** Lets a few answers come in before the next claim, so that a claim takes many rows and not one. */
-async function gather(inFlight: number, concurrency: number): Promise<void> {
-	await new Promise((resolve) =>
-		inFlight * 2 < concurrency ? setImmediate(resolve) : setTimeout(resolve, 2),
-	);
+/** One turn: how long to rest before the next. */
+async function turn(
+	{ claims, settler, leaseMs, endpointConcurrency }: DispatcherOptions,
+	book: FlightBook,
+	flights: Flights,
+	bell: Bell,
+): Promise<number> {
+	const nowMs = performance.now();
+	await claims.release(book.takeStale(nowMs));
+	const limits = book.limits(nowMs);
+	if (limits === null || settler.waiting() > unsettledMax) return refillMs;
+	const claimed = await claims.claim(randomUUID(), {
+		...limits,
+		lanes: Math.min(lanesMax, limits.rows),
+		endpointMax: endpointConcurrency,
+		leaseMs,
+	});
+	book.hold(claimed, nowMs);
+	if (bell.isOver()) return 0;
+	flights.launch();
+	if (claimed.length > 0) return refillMs;
+	return Math.min(restMaxMs, Math.max(1, (await claims.nextDueInMs()) ?? restMaxMs));
+}
+
+type Flights = { launch(): void; landed(): Promise<void> };
+
+/** Sends what may go; each that lands makes room for the next. */
+function createFlights(options: DispatcherOptions, book: FlightBook, bell: Bell): Flights {
+	const flights = new Set<Promise<void>>();
+	let isGathering = false;
+	const gather = () => {
+		if (isGathering) return;
+		isGathering = true;
+		setTimeout(() => {
+			isGathering = false;
+			bell.ring();
+		}, gatherMs);
+	};
+	const launch = () => {
+		if (bell.isOver()) return;
+		const nowMs = performance.now();
+		for (let delivery = book.next(nowMs); delivery; delivery = book.next(nowMs)) start(delivery);
+	};
+	const start = (delivery: ClaimedDelivery) => {
+		const flight = fly(options, delivery).finally(() => {
+			flights.delete(flight);
+			book.land(delivery);
+			launch();
+			if (book.isRunningDry()) gather();
+		});
+		flights.add(flight);
+	};
+	return {
+		launch,
+		landed: async () => {
+			await Promise.all(flights);
+		},
+	};
+}
+
+type Bell = ReturnType<typeof createBell>;
+
+/** What ends the loop's rest. */
+function createBell() {
+	let isOver = false;
+	let isRung = false;
+	let wake: (() => void) | undefined;
+	const ring = () => {
+		isRung = true;
+		wake?.();
+	};
+	return {
+		ring,
+		heard: () => {
+			isRung = false;
+		},
+		end: () => {
+			isOver = true;
+			ring();
+		},
+		isOver: () => isOver,
+		rest: async (ms: number) => {
+			if (isRung || isOver) return;
+			await new Promise<void>((resolve) => {
+				const timer = setTimeout(resolve, ms);
+				wake = () => {
+					clearTimeout(timer);
+					resolve();
+				};
+			});
+			wake = undefined;
+		},
+	};
 }
 
 async function fly(options: DispatcherOptions, delivery: ClaimedDelivery): Promise<void> {
@@ -149,43 +191,4 @@ async function fly(options: DispatcherOptions, delivery: ClaimedDelivery): Promi
 
 async function timeout(ms: number): Promise<void> {
 	await new Promise((resolve) => setTimeout(resolve, ms).unref());
-}
-
-/** Who has how many requests in flight. */
-function createFlightBook(endpointMax: number) {
-	const byEndpoint = new Map<EndpointId, number>();
-	const byOrganization = new Map<OrganizationId, number>();
-	const flights = new Set<Promise<void>>();
-	let count = 0;
-	return {
-		count: () => count,
-		add: (delivery: ClaimedDelivery) => {
-			count += 1;
-			add(byEndpoint, delivery.endpointId, 1);
-			add(byOrganization, delivery.organizationId, 1);
-		},
-		track: (flight: Promise<void>) => flights.add(flight),
-		remove: (delivery: ClaimedDelivery, flight: Promise<void>) => {
-			count -= 1;
-			add(byEndpoint, delivery.endpointId, -1);
-			add(byOrganization, delivery.organizationId, -1);
-			flights.delete(flight);
-		},
-		busyEndpoints: () =>
-			[...byEndpoint].map(([endpointId, inFlight]) => ({
-				endpointId,
-				free: Math.max(0, endpointMax - inFlight),
-			})),
-		fullOrganizations: (max: number) =>
-			[...byOrganization].filter(([, inFlight]) => inFlight >= max).map(([organizationId]) => organizationId),
-		landed: async () => {
-			await Promise.all(flights);
-		},
-	};
-}
-
-function add<Key>(counts: Map<Key, number>, key: Key, change: number): void {
-	const next = (counts.get(key) ?? 0) + change;
-	if (next === 0) counts.delete(key);
-	else counts.set(key, next);
 }

@@ -61,9 +61,12 @@ export function createEngine(options: EngineOptions): Engine {
 		config,
 	};
 	const settler = createSettler({
-		write: (results) => settleResults(settling, results),
+		write: async (results) => {
+			await settleResults(settling, results);
+			// The loop may rest beyond the time that a retry was given just now.
+			if (results.some(({ verdict }) => verdict.state === "pending")) dispatcher.poke();
+		},
 		log,
-		onSettled: () => dispatcher.poke(),
 	});
 	const dispatcher = createDispatcher({
 		sender,

@@ -22,7 +22,6 @@ type SettlerOptions = {
 	/** Writes results, all or none. */
 	write(results: readonly AttemptResult[]): Promise<void>;
 	log: Log;
-	onSettled(): void;
 };
 
 /** Gathers results for 5 ms or 200 of them, and writes each gathering at once. */
@@ -39,7 +38,6 @@ export function createSettler(options: SettlerOptions): Settler {
 			gathered = gathered.slice(batchMax);
 			const write = settleBatch(options, batch).finally(() => {
 				writing.delete(write);
-				options.onSettled();
 				if (gathered.length > 0) writeSome();
 			});
 			writing.add(write);

@@ -1,0 +1,188 @@
+import type { EndpointId, OrganizationId } from "../../core/ids.ts";
+import type { ClaimedDelivery, ClaimLimits } from "./claim-store.ts";
+
+/** Who has how many requests in flight, and what is claimed and waits for its turn to be sent. */
+export type FlightBook = {
+	/** Puts claimed deliveries in line. `atMs`: when they were asked for; what they say of their endpoint is as old. */
+	hold(deliveries: readonly ClaimedDelivery[], atMs: number): void;
+	/** The next to be sent, counted as in flight from now on; undefined when none may go. */
+	next(nowMs: number): ClaimedDelivery | undefined;
+	land(delivery: ClaimedDelivery): void;
+	/** Takes those out that have waited too long to be sent as they are. */
+	takeStale(nowMs: number): ClaimedDelivery[];
+	/** What the next claim may take; null when there is no room. */
+	limits(nowMs: number): Pick<ClaimLimits, "rows" | "busy" | "fullOrganizations"> | null;
+	/** Fewer are waiting than will be sent shortly. */
+	isRunningDry(): boolean;
+	inFlight(): number;
+};
+
+type Room = { concurrency: number; endpointMax: number };
+
+/** How much time's worth of deliveries is claimed ahead, judged by what was sent in the last such span. */
+const aheadMs = 50;
+const aheadMax = 500;
+/** Short of the second within which an endpoint's changes take effect. */
+const staleMs = 500;
+/** While slots are free, other lanes are looked at even if much is waiting. */
+const rowsMin = 16;
+/** An organization may hold at most this many times the slots that are free: no one can hold them all. */
+const shareOfFree = 19;
+
+type Tally = { inFlight: number; waiting: number; landed: number; landedBefore: number };
+type Waiting = { delivery: ClaimedDelivery; atMs: number };
+type Line = Tally & { endpointId: EndpointId; organization: Organization; held: Waiting[] };
+type Organization = Tally & { id: OrganizationId; ready: Set<Line> };
+type Book = Room & {
+	total: Tally;
+	lines: Map<EndpointId, Line>;
+	organizations: Map<OrganizationId, Organization>;
+	/** Organizations that have a line which may send, in turn. */
+	turns: Set<Organization>;
+	stale: ClaimedDelivery[];
+	spanBeganMs: number;
+};
+
+/**
+ * A slot that falls free is filled at once from what was claimed ahead: for each endpoint about as much as it
+ * answered in the last moments, so that one which hangs has nothing claimed ahead. Organizations take turns, and
+ * then their endpoints.
+ */
+export function createFlightBook(room: Room): FlightBook {
+	const book: Book = {
+		...room,
+		total: newTally(),
+		lines: new Map(),
+		organizations: new Map(),
+		turns: new Set(),
+		stale: [],
+		spanBeganMs: 0,
+	};
+	return {
+		hold: (deliveries, atMs) => {
+			for (const delivery of deliveries) hold(book, { delivery, atMs });
+		},
+		next: (nowMs) => next(book, nowMs),
+		land: (delivery) => land(book, delivery),
+		takeStale: (nowMs) => takeStale(book, nowMs),
+		limits: (nowMs) => limits(book, nowMs),
+		isRunningDry: () => book.total.waiting * 2 <= pace(book.total),
+		inFlight: () => book.total.inFlight,
+	};
+}
+
+function newTally(): Tally {
+	return { inFlight: 0, waiting: 0, landed: 0, landedBefore: 0 };
+}
+
+function hold(book: Book, waiting: Waiting): void {
+	const { endpointId, organizationId } = waiting.delivery;
+	const organization = book.organizations.get(organizationId) ?? {
+		...newTally(),
+		id: organizationId,
+		ready: new Set(),
+	};
+	book.organizations.set(organizationId, organization);
+	const line = book.lines.get(endpointId) ?? { ...newTally(), endpointId, organization, held: [] };
+	book.lines.set(endpointId, line);
+	line.held.push(waiting);
+	change(book, line, "waiting", 1);
+	queue(book, line);
+}
+
+/** Puts a line that may send at the end of its organization's, and the organization at the end of all. */
+function queue({ endpointMax, turns }: Book, line: Line): void {
+	if (line.held.length === 0 || line.inFlight >= endpointMax) return;
+	line.organization.ready.add(line);
+	turns.add(line.organization);
+}
+
+function change({ total }: Book, line: Line, what: keyof Tally, by: number): void {
+	for (const tally of [total, line.organization, line]) tally[what] += by;
+}
+
+function next(book: Book, nowMs: number): ClaimedDelivery | undefined {
+	const free = book.concurrency - book.total.inFlight;
+	if (free <= 0) return undefined;
+	for (const organization of book.turns) {
+		if (organization.inFlight >= free * shareOfFree) continue;
+		const [line] = organization.ready;
+		const delivery = line && takeFresh(book, line, nowMs);
+		book.turns.delete(organization);
+		if (line) {
+			organization.ready.delete(line);
+			if (delivery) change(book, line, "inFlight", 1);
+			queue(book, line);
+		}
+		if (organization.ready.size > 0) book.turns.add(organization);
+		if (delivery) return delivery;
+	}
+	return undefined;
+}
+
+function takeFresh(book: Book, line: Line, nowMs: number): ClaimedDelivery | undefined {
+	for (let first = line.held.shift(); first; first = line.held.shift()) {
+		change(book, line, "waiting", -1);
+		if (nowMs - first.atMs < staleMs) return first.delivery;
+		book.stale.push(first.delivery);
+	}
+	return undefined;
+}
+
+function land(book: Book, { endpointId }: ClaimedDelivery): void {
+	const line = book.lines.get(endpointId);
+	if (!line) return;
+	change(book, line, "inFlight", -1);
+	change(book, line, "landed", 1);
+	queue(book, line);
+}
+
+function takeStale(book: Book, nowMs: number): ClaimedDelivery[] {
+	for (const line of book.lines.values()) {
+		const fresh = line.held.findIndex(({ atMs }) => nowMs - atMs < staleMs);
+		const old = line.held.splice(0, fresh === -1 ? line.held.length : fresh);
+		change(book, line, "waiting", -old.length);
+		book.stale.push(...old.map(({ delivery }) => delivery));
+		if (line.held.length === 0) line.organization.ready.delete(line);
+	}
+	return book.stale.splice(0);
+}
+
+function limits(book: Book, nowMs: number) {
+	if (nowMs - book.spanBeganMs >= aheadMs) turnSpan(book, nowMs);
+	const { concurrency, endpointMax, total } = book;
+	const free = concurrency - total.inFlight;
+	const wanted = free + pace(total) - total.waiting;
+	if (free <= 0 && wanted <= 0) return null;
+	// A line far from its bound needs none in the claim: what comes above it waits here.
+	const busy = [...book.lines.values()]
+		.map((line) => ({
+			endpointId: line.endpointId,
+			free: endpointMax - line.inFlight - line.waiting + pace(line),
+		}))
+		.filter((line) => line.free < endpointMax / 2 || line.free > endpointMax)
+		.map((line) => ({ ...line, free: Math.max(0, line.free) }));
+	const full = [...book.organizations.values()].filter(
+		(each) => each.inFlight + each.waiting >= free * shareOfFree + pace(each),
+	);
+	const fullOrganizations = full.map(({ id }) => id);
+	return { rows: Math.max(rowsMin, wanted), busy, fullOrganizations };
+}
+
+/** What was sent in a span, the present or the last one, is what the next is expected to send. */
+function pace({ landed, landedBefore }: Tally): number {
+	return Math.min(aheadMax, Math.max(landed, landedBefore));
+}
+
+function turnSpan(book: Book, nowMs: number): void {
+	const isPast = nowMs - book.spanBeganMs >= 2 * aheadMs;
+	book.spanBeganMs = nowMs;
+	const turn = (tally: Tally): boolean => {
+		tally.landedBefore = isPast ? 0 : tally.landed;
+		tally.landed = 0;
+		return tally.inFlight === 0 && tally.waiting === 0 && tally.landedBefore === 0;
+	};
+	turn(book.total);
+	for (const line of book.lines.values()) if (turn(line)) book.lines.delete(line.endpointId);
+	for (const each of book.organizations.values()) if (turn(each)) book.organizations.delete(each.id);
+}
