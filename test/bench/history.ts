@@ -1,4 +1,4 @@
-import { toUuid } from "../../src/core/ids.ts";
+import { fromUuid, toUuid } from "../../src/core/ids.ts";
 import type { Case, CaseInput, Row } from "./case.ts";
 import { median } from "./measure.ts";
 import { addTenant, type Tenant } from "./seed.ts";
@@ -74,7 +74,7 @@ async function pageOf(world: World, filter: string, page: number): Promise<strin
 		[toUuid(tenant.endpointIds[0] ?? ""), perPage * (page - 1) - 1],
 	);
 	if (!row) throw new Error(`There is no page ${page} of ${filter}.`);
-	return `${first}&cursor=${Buffer.from(row.id.replaceAll("-", ""), "hex").toString("base64url")}`;
+	return `${first}&cursor=${Buffer.from(fromUuid("whd", row.id)).toString("base64url")}`;
 }
 
 async function idAt(server: BenchServer, where: string, part: number): Promise<string> {
