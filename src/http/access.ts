@@ -125,7 +125,9 @@ async function locate(request: FastifyRequest, locators: Record<string, Locator>
 	for (const [name, value] of Object.entries(params)) {
 		const locator = locators[name];
 		if (!locator) continue;
-		const owner = isId(locator.prefix, value) ? await locator.find(value, params) : null;
+		const owner =
+			ownOrganization(value, request.principal) ??
+			(isId(locator.prefix, value) ? await locator.find(value, params) : null);
 		const isConsistent = owners.every((outer) => outer.organizationId === owner?.organizationId);
 		if (!owner || !isOwnedBy(owner, request.principal) || !isConsistent) throw notFound(locator.noun);
 		owners.push(owner);
@@ -136,6 +138,12 @@ async function locate(request: FastifyRequest, locators: Record<string, Locator>
 		organizationId: first.organizationId,
 		projectId: owners.find((owner) => owner.projectId)?.projectId ?? null,
 	};
+}
+
+/** The caller's own organization is not looked up: none is ever deleted. */
+function ownOrganization(id: string, principal: Principal): Owner | null {
+	if (principal.kind === "admin" || id !== principal.organizationId) return null;
+	return { organizationId: principal.organizationId, projectId: null };
 }
 
 function isOwnedBy(owner: Owner, principal: Principal): boolean {
