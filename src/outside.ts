@@ -82,7 +82,7 @@ export async function openOutside(ground: Ground) {
 			plansByKey: true,
 		}),
 		claimPool: openPool(ground, "claims", {
-			connectionsMax: 2,
+			connectionsMax: 3,
 			statementTimeoutMs: 15_000,
 			synchronousCommit: "off",
 			plansByKey: true,

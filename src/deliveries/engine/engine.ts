@@ -40,7 +40,7 @@ type EngineOptions = {
 	vault: Vault;
 	sender: Sender;
 	enginePool: DatabasePool;
-	/** Commits without waiting for the disk: a claim lost in a crash of Postgres is a claim not made. */
+	/** Commits without waiting for the disk: a claim or a wake lost in a crash of Postgres is one not made. */
 	claimPool: DatabasePool;
 	/** Whether this process sends, or only publishes. */
 	runs: boolean;
@@ -80,7 +80,7 @@ export function createEngine(options: EngineOptions): Engine {
 		endpointConcurrency: config.webhook.endpointConcurrency,
 		leaseMs: config.webhook.timeoutMs + settleMarginMs,
 	});
-	const lanes = laneStore(enginePool);
+	const lanes = laneStore(claimPool);
 	const waker = createWaker({
 		lanes,
 		log,
