@@ -66,7 +66,7 @@ async function perSecond({ site }: CaseInput, world: World, deliveries: number):
 	const { server, tenant, word } = world;
 	await site.receiver.call("reset", word);
 	const startedAt = performance.now();
-	await release(server, [tenant]);
+	await release([server], [tenant]);
 	await until(async () => (await site.receiver.call("count", word)) >= deliveries, {
 		timeoutMs: 120_000,
 		everyMs: 5,

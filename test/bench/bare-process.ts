@@ -1,29 +1,19 @@
-// The ceiling: the same signed POSTs through undici with nothing claimed and nothing recorded.
-import { Agent } from "undici";
+// The ceiling: the same signed POSTs through the engine's own sender with nothing claimed and nothing recorded.
 import { newId } from "../../src/core/ids.ts";
 import { signedHeaders } from "../../src/deliveries/engine/sign.ts";
 import { createAddressGuard } from "../../src/platform/address-guard.ts";
 import { createSender } from "../../src/platform/sender.ts";
 import { serve } from "./child.ts";
-import { cpuMsOf } from "./measure.ts";
-
-type Run = {
-	urls: string[];
-	requests: number;
-	concurrency: number;
-	body: string;
-	through: "sender" | "undici";
-};
+import type { Bare } from "./runs.ts";
 
 const secret = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
-const agent = new Agent({ connections: 256, pipelining: 1 });
 const sender = createSender({
 	guard: createAddressGuard({ allow: ["127.0.0.0/8"] }),
 	deadlineMs: 15_000,
 	connectionsPerOriginMax: 256,
 });
 
-async function post(url: string, text: string, through: Run["through"]): Promise<void> {
+async function post(url: string, text: string): Promise<void> {
 	const body = Buffer.from(text);
 	const at = new Date();
 	const [eventId, deliveryId] = [newId("evt"), newId("whd")];
@@ -35,30 +25,23 @@ async function post(url: string, text: string, through: Run["through"]): Promise
 		secrets: [secret],
 		at,
 	});
-	if (through === "sender") {
-		const outcome = await sender.send({ url, body, headers });
-		if (outcome.kind === "failed") throw new Error(outcome.message);
-		return;
-	}
-	const { origin, pathname } = new URL(url);
-	const answer = await agent.request({ origin, path: pathname, method: "POST", headers, body });
-	await answer.body.dump();
+	const outcome = await sender.send({ url, body, headers });
+	if (outcome.kind === "failed") throw new Error(outcome.message);
 }
 
 const commands = {
 	/** Sends them all and says how long that took. */
-	run: async ({ urls, requests, concurrency, body, through }: Run) => {
+	run: async ({ urls, requests, concurrency, body }: Bare) => {
 		let sent = 0;
 		const startedAt = performance.now();
-		const cpuAt = cpuMsOf(process);
 		const line = async () => {
 			while (sent < requests) {
 				const url = urls[sent++ % urls.length] ?? "";
-				await post(url, body, through);
+				await post(url, body);
 			}
 		};
 		await Promise.all(Array.from({ length: concurrency }, line));
-		return { ms: performance.now() - startedAt, cpuMs: cpuMsOf(process) - cpuAt };
+		return { ms: performance.now() - startedAt };
 	},
 	/** Sends at a steady rate; each body says when it began. */
 	pace: async ({ url, perSecond, seconds }: { url: string; perSecond: number; seconds: number }) => {
@@ -69,7 +52,7 @@ const commands = {
 			if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
 			const pad = "x".repeat(900);
 			const text = `{"sent_at":${performance.timeOrigin + performance.now()},"pad":"${pad}"}`;
-			sending.push(post(url, text, "sender"));
+			sending.push(post(url, text));
 		}
 		await Promise.all(sending);
 	},

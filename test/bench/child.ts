@@ -10,8 +10,11 @@ export type Child<Served extends Commands> = {
 		name: Name,
 		...input: Parameters<Served[Name]>
 	): Promise<Awaited<ReturnType<Served[Name]>>>;
-	stop(): Promise<void>;
+	/** Lets it end what it does; `atOnce`: ends it now. */
+	stop(atOnce?: boolean): Promise<void>;
 };
+
+export type ChildOptions = { env?: Record<string, string>; execArgv?: string[] };
 
 type Request = { id: number; name: string; input: unknown };
 type Reply = { id: number; result?: unknown; error?: string };
@@ -19,7 +22,7 @@ type Reply = { id: number; result?: unknown; error?: string };
 /** Starts `<name>-process.ts` of this folder in a process of its own, and returns when it serves its commands. */
 export async function startChild<Served extends Commands>(
 	name: string,
-	{ env = {}, execArgv = [] }: { env?: Record<string, string>; execArgv?: string[] } = {},
+	{ env = {}, execArgv = [] }: ChildOptions = {},
 ): Promise<Child<Served>> {
 	const file = fileURLToPath(new URL(`./${name}-process.ts`, import.meta.url));
 	const child = fork(file, [], { env: { ...process.env, ...env }, execArgv, serialization: "advanced" });
@@ -40,11 +43,14 @@ export async function startChild<Served extends Commands>(
 	const call = (command: string, input?: unknown) => {
 		const answer = Promise.withResolvers<unknown>();
 		waiting.set(++lastId, answer);
-		child.send({ id: lastId, name: command, input } satisfies Request);
+		const request: Request = { id: lastId, name: command, input };
+		child.send(request, (error) => {
+			if (error) answer.reject(error);
+		});
 		return answer.promise;
 	};
 	await call("ready");
-	return { call: call as Child<Served>["call"], stop: () => stop(child) };
+	return { call: call as Child<Served>["call"], stop: (atOnce = false) => stop(child, atOnce) };
 }
 
 /** In the child: answers the parent's calls until the parent goes away. */
@@ -65,10 +71,11 @@ export function serve(commands: Commands, close: () => Promise<void> = async () 
 	process.on("SIGINT", () => undefined);
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+async function stop(child: ChildProcess, atOnce: boolean): Promise<void> {
 	if (child.exitCode !== null || child.signalCode !== null) return;
 	const exited = once(child, "exit");
-	child.disconnect();
+	if (atOnce) child.kill("SIGKILL");
+	else child.disconnect();
 	const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
 	await exited;
 	clearTimeout(timer);

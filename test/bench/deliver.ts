@@ -1,18 +1,11 @@
-import { until } from "../support/until.ts";
+import type { BossCommands } from "./boss-process.ts";
 import type { Case, Row } from "./case.ts";
-import { measureLocks } from "./locks.ts";
-import { median, postgresCpuMs } from "./measure.ts";
-import {
-	addPending,
-	addTenant,
-	clear,
-	endpointUrls,
-	payloadOf,
-	release,
-	settleDown,
-	type Tenant,
-} from "./seed.ts";
+import type { Child } from "./child.ts";
+import { median } from "./measure.ts";
+import { fill, type Run, runBare, runEngine } from "./runs.ts";
+import { addTenant, endpointUrls, payloadOf, type Tenant } from "./seed.ts";
 import type { BenchServer, Site } from "./site.ts";
+import { costOf, sharesOf } from "./usage.ts";
 
 type Load = {
 	name: string;
@@ -32,44 +25,69 @@ const loads: Load[] = [
 const endpointConcurrency = 20;
 const concurrency = 256;
 
-/** Deliveries a second, recorded, against the same signed POSTs with nothing recorded. */
+/**
+ * Deliveries a second, recorded, against the same signed POSTs with nothing recorded; and for the record the same
+ * work through pg-boss, with one job for each delivery.
+ */
 export const deliver: Case = async ({ site, isQuick, only, say }) => {
 	const deliveries = isQuick ? 9_900 : 49_800;
 	const rounds = isQuick ? 3 : 5;
 	const server = await site.openServer("deliver");
+	const boss = await site.start<BossCommands>("boss", { env: { BENCH_DATABASE_URL: server.databaseUrl } });
 	const rows: Row[] = [];
 	for (const load of loads.filter((each) => only.length === 0 || only.includes(each.name))) {
 		const tenants = await addTenants(site, server, load);
-		const ratios: Measured[] = [];
+		const work = { tenants, deliveries, fanOut: load.fanOut };
+		const measured: Measured[] = [];
 		for (let round = 0; round <= rounds; round++) {
-			const ceiling = await runBare(site, load, deliveries);
-			const ours = await runEngine(site, server, tenants, load, deliveries);
-			say(
-				`deliver ${load.name}: ${round === 0 ? "warm-up" : `round ${round}`}: ${Math.round(ours.perSecond)}/s, ceiling ${Math.round(ceiling)}/s, ${ours.note}`,
-			);
-			// The first warms both up: just-in-time code, connections, plans.
-			if (round > 0) ratios.push({ ...ours, ceiling });
+			const ceiling = await runBare(site, {
+				urls: endpointUrls(site, "bare", load.endpoints),
+				requests: deliveries,
+				concurrency: Math.min(concurrency, load.endpoints * endpointConcurrency),
+				body: payloadOf(1024),
+			});
+			const ours = await runEngine(site, [server], work);
+			await fill(server, work);
+			const jobs = await runBoss(boss, deliveries);
+			const name = `deliver ${load.name}: ${round === 0 ? "warm-up" : `round ${round}`}`;
+			const others = `ceiling ${Math.round(ceiling)}/s, pg-boss ${Math.round(jobs)}/s`;
+			say(`${name}: ${Math.round(ours.perSecond)}/s, ${others}; ${costOf(ours.used, deliveries)}`);
+			// The first warms all of them up: just-in-time code, connections, plans.
+			if (round > 0) measured.push({ ...ours, ceiling, jobs });
 		}
-		rows.push(rowOf(load, ratios));
+		rows.push(...rowsOf(load, deliveries, measured));
 	}
+	await boss.stop();
 	await server.stop();
 	return rows;
 };
 
-type Run = { perSecond: number; note: string };
-type Measured = Run & { ceiling: number };
+type Measured = Run & { ceiling: number; jobs: number };
 
-function rowOf(load: Load, rounds: Measured[]): Row {
+function rowsOf(load: Load, deliveries: number, rounds: Measured[]): Row[] {
 	const ratio = median(rounds.map((round) => round.perSecond / round.ceiling));
+	const jobsRatio = median(rounds.map((round) => round.jobs / round.ceiling));
 	const middle = rounds.toSorted((a, b) => a.perSecond - b.perSecond)[Math.floor(rounds.length / 2)];
-	return {
-		name: `deliver (${load.name}) ${load.title}`,
-		measured: `${Math.round(median(rounds.map((round) => round.perSecond)))}/s; ceiling ${Math.round(median(rounds.map((round) => round.ceiling)))}/s`,
-		ratio,
-		goal: `≥ ${load.goal}`,
-		isMet: ratio >= load.goal,
-		limit: middle?.note ?? "",
-	};
+	const ofRounds = (read: (round: Measured) => number) => Math.round(median(rounds.map(read)));
+	const ceiling = `ceiling ${ofRounds((round) => round.ceiling)}/s`;
+	return [
+		{
+			name: `deliver (${load.name}) ${load.title}`,
+			measured: `${ofRounds((round) => round.perSecond)}/s; ${ceiling}`,
+			ratio,
+			goal: `≥ ${load.goal}`,
+			isMet: ratio >= load.goal,
+			limit: middle ? `${costOf(middle.used, deliveries)}; ${sharesOf(middle.used)}` : "",
+		},
+		{
+			name: `deliver (${load.name}) through pg-boss \`work()\`, one job each`,
+			measured: `${ofRounds((round) => round.jobs)}/s; ${ceiling}`,
+			ratio: jobsRatio,
+			goal: "for the record",
+			isMet: null,
+			limit: "",
+		},
+	];
 }
 
 async function addTenants(site: Site, server: BenchServer, load: Load): Promise<Tenant[]> {
@@ -77,61 +95,16 @@ async function addTenants(site: Site, server: BenchServer, load: Load): Promise<
 	const each = load.endpoints / load.organizations;
 	const tenants: Tenant[] = [];
 	for (let at = 0; at < load.organizations; at++) {
-		tenants.push(
-			await addTenant(server, urls.slice(at * each, (at + 1) * each), `deliver-${load.name}-${at}`),
-		);
+		const name = `deliver-${load.name}-${at}`;
+		tenants.push(await addTenant(server, urls.slice(at * each, (at + 1) * each), name));
 	}
 	return tenants;
 }
 
-async function runBare(site: Site, load: Load, requests: number): Promise<number> {
-	const { ms } = await site.bare.call("run", {
-		urls: endpointUrls(site, "bare", load.endpoints),
-		requests,
-		concurrency: Math.min(concurrency, load.endpoints * endpointConcurrency),
-		body: payloadOf(1024),
-		through: "sender",
-	});
-	return (requests / ms) * 1000;
-}
-
-/** From the wake to the last result written. */
-async function runEngine(
-	site: Site,
-	server: BenchServer,
-	tenants: Tenant[],
-	load: Load,
-	deliveries: number,
-): Promise<Run> {
-	await clear(server);
-	for (const tenant of tenants) {
-		await addPending(server, tenant, { deliveries: deliveries / tenants.length, fanOut: load.fanOut });
-	}
-	await settleDown(server);
-	await site.receiver.call("reset", "count");
-	const [engine, receiver] = [await server.child.call("usage"), await site.receiver.call("cpuMs")];
-	const postgres = postgresCpuMs(site.postmasterPid) ?? Number.NaN;
-	const locks = measureLocks(server);
-	const startedAt = performance.now();
-	await release(server, tenants);
-	await until(async () => (await site.receiver.call("count", "count")) >= deliveries, {
-		timeoutMs: 120_000,
-		everyMs: 10,
-	});
-	await until(async () => (await pendingLeft(server)) === 0, { timeoutMs: 30_000, everyMs: 5 });
-	const ms = performance.now() - startedAt;
-	const waits = await locks.stop();
-	const used = (await server.child.call("usage")).cpuMs - engine.cpuMs;
-	const received = (await site.receiver.call("cpuMs")) - receiver;
-	const stored = (postgresCpuMs(site.postmasterPid) ?? Number.NaN) - postgres;
-	const perDelivery = (cpuMs: number) => `${((cpuMs * 1000) / deliveries).toFixed(0)} µs`;
-	return {
-		perSecond: (deliveries / ms) * 1000,
-		note: `CPU a delivery: engine ${perDelivery(used)}, Postgres ${perDelivery(stored)}, receiver ${perDelivery(received)}; waits: ${waits}`,
-	};
-}
-
-async function pendingLeft(server: BenchServer): Promise<number> {
-	const rows = await server.sql("select 1 from deliveries where state = 'pending' limit 1");
-	return rows.length;
+/** Deliveries a second through jobs. The endpoints stay held back, so that the engine leaves them alone. */
+async function runBoss(boss: Child<BossCommands>, deliveries: number): Promise<number> {
+	await boss.call("fill");
+	const { ms, sent } = await boss.call("run");
+	if (sent !== deliveries) throw new Error(`pg-boss sent ${sent} of ${deliveries} deliveries.`);
+	return (deliveries / ms) * 1000;
 }

@@ -20,13 +20,20 @@ if (unknown.length > 0) {
 	process.stderr.write(`There is no case ${unknown[0]?.[0]}; there are ${Object.keys(cases).join(", ")}.\n`);
 	process.exit(1);
 }
-process.once("SIGINT", () => process.exit(130));
-
 const startedAt = performance.now();
 const say = (line: string) => {
 	process.stdout.write(`${((performance.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${line}\n`);
 };
-const site = await openSite();
+const opening = openSite();
+let isInterrupted = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+	process.on(signal, () => {
+		if (isInterrupted) return;
+		isInterrupted = true;
+		void opening.then((open) => open.close(true)).finally(() => process.exit(130));
+	});
+}
+const site = await opening;
 const rows: Row[] = [];
 const seconds: Record<string, number> = {};
 try {
@@ -38,6 +45,10 @@ try {
 		seconds[name] = Math.round((performance.now() - beganAt) / 1000);
 		say(`${name} took ${seconds[name]} s`);
 	}
+} catch (error) {
+	// A case that the interruption cut off is no failure; the process ends when all is put away.
+	if (isInterrupted) await new Promise(() => undefined);
+	throw error;
 } finally {
 	await site.close();
 }

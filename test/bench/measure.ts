@@ -10,11 +10,6 @@ export function percentile(values: readonly number[], percent: number): number {
 	return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? Number.NaN;
 }
 
-export function cpuMsOf(own: NodeJS.Process): number {
-	const { user, system } = own.cpuUsage();
-	return (user + system) / 1000;
-}
-
 /**
  * CPU milliseconds that a postmaster and its children have used so far, those that have ended included. Null where
  * there is no /proc.

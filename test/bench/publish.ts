@@ -4,45 +4,56 @@ import type { Case, CaseInput, Row } from "./case.ts";
 import { median } from "./measure.ts";
 import { addTenant, payloadOf, type Tenant } from "./seed.ts";
 import type { BenchServer } from "./site.ts";
+import { costOf, measureUsage, sharesOf } from "./usage.ts";
 
 const ways = [
 	{ name: "single", batch: 1, events: 5_000 },
 	{ name: "batched", batch: 500, events: 50_000 },
 ];
+type Way = (typeof ways)[number];
+
 const parallel = 10;
 
 /** Events a second through the API, one endpoint each, against a bare INSERT of the same rows in the same batches. */
 export const publish: Case = async (input) => {
-	const { site, isQuick, only, say } = input;
 	// Deliveries are not this case's: no replica sends them.
-	const server = await site.openServer("publish", { ROLE: "api" });
-	const tenant = await addTenant(server, [site.urlOf("count/0")]);
+	const server = await input.site.openServer("publish", { ROLE: "api" });
+	const tenant = await addTenant(server, [input.site.urlOf("count/0")]);
 	const rows: Row[] = [];
-	for (const way of ways.filter(({ name }) => only.length === 0 || only.includes(name))) {
-		const events = isQuick ? way.events / 5 : way.events;
-		const rounds: { bare: number; ours: number }[] = [];
-		for (let round = 0; round <= (isQuick ? 2 : 4); round++) {
-			const bare = await insertBare(server, tenant, events, way.batch);
-			const ours = await publishAll(input, server, tenant, events, way.batch);
-			say(`publish ${way.name}: ${Math.round(ours)} events/s, bare INSERT ${Math.round(bare)}/s`);
-			if (round > 0) rounds.push({ bare, ours });
-			await server.sql("truncate events, deliveries");
-		}
-		const ratio = median(rounds.map(({ ours, bare }) => ours / bare));
-		const ours = Math.round(median(rounds.map((round) => round.ours)));
-		const bare = Math.round(median(rounds.map((round) => round.bare)));
-		rows.push({
-			name: `publish ${way.name}${way.batch > 1 ? ` (${way.batch})` : ""}`,
-			measured: `${ours} events/s; bare INSERT ${bare}/s`,
-			ratio,
-			goal: "≥ 0.5",
-			isMet: ratio >= 0.5,
-			limit: "",
-		});
+	for (const way of ways.filter(({ name }) => input.only.length === 0 || input.only.includes(name))) {
+		rows.push(await compare(input, server, tenant, way));
 	}
 	await server.stop();
 	return rows;
 };
+
+async function compare(input: CaseInput, server: BenchServer, tenant: Tenant, way: Way): Promise<Row> {
+	const { site, isQuick, say } = input;
+	const events = isQuick ? way.events / 5 : way.events;
+	const rounds: { bare: number; ours: number }[] = [];
+	let limit = "";
+	for (let round = 0; round <= (isQuick ? 2 : 4); round++) {
+		const bare = await insertBare(server, tenant, events, way.batch);
+		const usage = await measureUsage(site, server);
+		const ours = await publishAll(input, server, tenant, events, way.batch);
+		const used = await usage.stop();
+		limit = `${costOf(used, events)}; ${sharesOf(used)}`;
+		say(`publish ${way.name}: ${Math.round(ours)} events/s, bare INSERT ${Math.round(bare)}/s; ${limit}`);
+		if (round > 0) rounds.push({ bare, ours });
+		await server.sql("truncate events, deliveries");
+	}
+	const ratio = median(rounds.map(({ ours, bare }) => ours / bare));
+	const ours = Math.round(median(rounds.map((round) => round.ours)));
+	const bare = Math.round(median(rounds.map((round) => round.bare)));
+	return {
+		name: `publish ${way.name}${way.batch > 1 ? ` (${way.batch})` : ""}`,
+		measured: `${ours} events/s; bare INSERT ${bare}/s`,
+		ratio,
+		goal: "≥ 0.5",
+		isMet: ratio >= 0.5,
+		limit,
+	};
+}
 
 async function publishAll(
 	{ site }: CaseInput,

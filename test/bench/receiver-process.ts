@@ -1,7 +1,10 @@
 // The receiver of every case: answers 204, or later, or never, and says what arrived when.
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { RECEIVER_TLS } from "../support/receiver.ts";
 import { serve } from "./child.ts";
 
 /** Arrivals by the first word of the path; `/slow-200/…` answers after 200 ms, `/hang/…` never. */
@@ -10,7 +13,7 @@ const counts = new Map<string, number>();
 const latencies = new Map<string, number[]>();
 const inFlight = new Map<string, number>();
 
-const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+const listener = (request: IncomingMessage, response: ServerResponse) => {
 	const arrivedAt = performance.timeOrigin + performance.now();
 	const word = (request.url ?? "/").split("/", 2)[1] ?? "";
 	inFlight.set(word, (inFlight.get(word) ?? 0) + 1);
@@ -23,9 +26,10 @@ const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) =>
 		if (waitMs > 0) void delay(waitMs).then(() => response.writeHead(204).end());
 		else response.writeHead(204).end();
 	});
-});
-server.maxRequestsPerSocket = 0;
-server.listen(0, "0.0.0.0");
+};
+const plain = createServer({ keepAliveTimeout: 60_000 }, listener);
+const secure = createSecureServer({ ...RECEIVER_TLS, keepAliveTimeout: 60_000 }, listener);
+for (const server of [plain, secure]) await once(server.listen(0, "0.0.0.0"), "listening");
 
 async function answerTimed(
 	request: IncomingMessage,
@@ -49,8 +53,12 @@ function startOf(text: string): number {
 	return Date.parse(text.match(/"created_at":"([^"]+)"/)?.[1] ?? "");
 }
 
+function portOf(server: typeof plain | typeof secure): number {
+	return (server.address() as AddressInfo).port;
+}
+
 const commands = {
-	port: () => (server.address() as AddressInfo).port,
+	ports: () => ({ plain: portOf(plain), secure: portOf(secure) }),
 	count: (word: string) => counts.get(word) ?? 0,
 	reset: (word: string) => {
 		counts.delete(word);

@@ -80,14 +80,14 @@ export async function settleDown(server: BenchServer): Promise<void> {
 	await server.sql("checkpoint");
 }
 
-/** Lets the endpoints have what waits for them, from now on. */
+/** Lets the endpoints have what waits for them, from now on. More servers on one database are its replicas. */
 export async function release(
-	server: BenchServer,
+	servers: readonly [BenchServer, ...BenchServer[]],
 	tenants: readonly Pick<Tenant, "endpointIds">[],
 ): Promise<void> {
 	const endpointIds = tenants.flatMap((tenant) => tenant.endpointIds);
-	await server.sql("update webhook_endpoints set is_active = true where id = any ($1::uuid[])", [
+	await servers[0].sql("update webhook_endpoints set is_active = true where id = any ($1::uuid[])", [
 		endpointIds.map(toUuid),
 	]);
-	await server.child.call("wake", endpointIds);
+	await Promise.all(servers.map((server) => server.child.call("wake", endpointIds)));
 }

@@ -1,12 +1,13 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { ensureDatabase } from "../../src/platform/db.ts";
 import { startEmbeddedPostgres } from "../../src/platform/embedded-postgres.ts";
+import { RECEIVER_TLS } from "../support/receiver.ts";
 import { silentLog } from "../support/silent-log.ts";
 import type { BareCommands } from "./bare-process.ts";
-import { type Child, startChild } from "./child.ts";
+import { type Child, type ChildOptions, type Commands, startChild } from "./child.ts";
 import type { LoadCommands } from "./load-process.ts";
 import type { ReceiverCommands } from "./receiver-process.ts";
 import type { ServerCommands } from "./server-process.ts";
@@ -18,12 +19,16 @@ export type Site = {
 	load: Child<LoadCommands>;
 	/** The receiver's address for a path. Endpoints get hosts of their own where the system has 127/8. */
 	urlOf(path: string, host?: number): string;
+	/** The same over TLS, at one host. */
+	secureUrlOf(path: string): string;
 	postmasterPid: number;
 	postgresVersion: string;
-	/** A server on a database of its own. */
+	/** Starts a process of this folder, which ends with the site at the latest. */
+	start<Served extends Commands>(name: string, options?: ChildOptions): Promise<Child<Served>>;
+	/** A server on the database of that name. */
 	openServer(database: string, env?: Record<string, string>): Promise<BenchServer>;
-	clusterUrl: string;
-	close(): Promise<void>;
+	/** Ends everything and removes the folder; `atOnce` without waiting for what is in flight. */
+	close(atOnce?: boolean): Promise<void>;
 };
 
 export type BenchServer = {
@@ -39,53 +44,73 @@ export type BenchServer = {
 
 const adminToken = "bench-admin-token-0123456789";
 
-/** Starts everything on a throw-away folder. */
+type ServerOptions = Pick<Site, "start"> & {
+	clusterUrl: string;
+	database: string;
+	env: Record<string, string>;
+};
+
+/** Starts everything on a throw-away folder. What was started is ended again when something cannot be. */
 export async function openSite(): Promise<Site> {
+	const ends: ((atOnce: boolean) => Promise<unknown>)[] = [];
+	let closing: Promise<void> | undefined;
+	const close = (atOnce = false) => {
+		closing ??= (async () => {
+			for (const end of ends.reverse()) await end(atOnce);
+		})();
+		return closing;
+	};
+	try {
+		return await startSite(ends, close);
+	} catch (error) {
+		await close(true);
+		throw error;
+	}
+}
+
+async function startSite(
+	ends: ((atOnce: boolean) => Promise<unknown>)[],
+	close: Site["close"],
+): Promise<Site> {
 	const dataDir = await mkdtemp(join(tmpdir(), "capydb-bench-"));
+	ends.push(() => rm(dataDir, { recursive: true, force: true }));
 	const postgres = await startEmbeddedPostgres({ dataDir, log: silentLog });
-	const receiver = await startChild<ReceiverCommands>("receiver");
-	const bare = await startChild<BareCommands>("bare");
-	const load = await startChild<LoadCommands>("load");
-	const port = await receiver.call("port");
+	ends.push(() => postgres.stop());
+	const certificate = join(dataDir, "receiver.pem");
+	await writeFile(certificate, RECEIVER_TLS.cert);
+	const start = async <Served extends Commands>(name: string, options: ChildOptions = {}) => {
+		const env = { ...options.env, NODE_EXTRA_CA_CERTS: certificate };
+		const child = await startChild<Served>(name, { ...options, env });
+		ends.push(child.stop);
+		return child;
+	};
+	const receiver = await start<ReceiverCommands>("receiver");
+	const ports = await receiver.call("ports");
 	const pidFile = await readFile(join(dataDir, "postgres", "postmaster.pid"), "utf8");
-	const servers: BenchServer[] = [];
 	return {
 		receiver,
-		bare,
-		load,
-		urlOf: (path, host = 0) => {
-			const address =
-				process.platform === "linux" ? `127.0.${Math.floor(host / 250)}.${(host % 250) + 1}` : "127.0.0.1";
-			return `http://${address}:${port}/${path}`;
-		},
+		bare: await start<BareCommands>("bare"),
+		load: await start<LoadCommands>("load"),
+		urlOf: (path, host = 0) => `http://${addressOf(host)}:${ports.plain}/${path}`,
+		secureUrlOf: (path) => `https://127.0.0.1:${ports.secure}/${path}`,
 		postmasterPid: Number(pidFile.split("\n")[0]),
 		postgresVersion: await versionOf(postgres.url),
-		clusterUrl: postgres.url,
-		openServer: async (database, env = {}) => {
-			const server = await openServer(postgres.url, database, env);
-			servers.push(server);
-			return server;
-		},
-		close: async () => {
-			for (const server of servers) await server.stop();
-			await receiver.stop();
-			await bare.stop();
-			await load.stop();
-			await postgres.stop();
-			await rm(dataDir, { recursive: true, force: true });
-		},
+		start,
+		openServer: (database, env = {}) => openServer({ start, clusterUrl: postgres.url, database, env }),
+		close,
 	};
 }
 
-async function openServer(
-	clusterUrl: string,
-	database: string,
-	env: Record<string, string>,
-): Promise<BenchServer> {
+function addressOf(host: number): string {
+	const block = Math.floor(host / 250);
+	return process.platform === "linux" ? `127.0.${block}.${(host % 250) + 1}` : "127.0.0.1";
+}
+
+async function openServer({ start, clusterUrl, database, env }: ServerOptions): Promise<BenchServer> {
 	await ensureDatabase(clusterUrl, database);
 	const location = new URL(clusterUrl);
 	location.pathname = `/${database}`;
-	const child = await startChild<ServerCommands>("server", {
+	const child = await start<ServerCommands>("server", {
 		env: {
 			BENCH_CLUSTER_URL: clusterUrl,
 			DATABASE_URL: location.href,

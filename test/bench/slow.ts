@@ -17,7 +17,7 @@ export const slow: Case = async ({ site, isQuick }) => {
 	const bestPerSecond = (concurrency / answerMs) * 1000;
 	await addPending(server, tenant, { deliveries: bestPerSecond * (seconds + 5) });
 	await settleDown(server);
-	await release(server, [tenant]);
+	await release([server], [tenant]);
 	await until(async () => (await site.receiver.call("count", word)) > bestPerSecond, { timeoutMs: 30_000 });
 	const [before, startedAt] = [await site.receiver.call("count", word), performance.now()];
 	const inFlight: number[] = [];
