@@ -31,6 +31,8 @@ export type PlatformOAuth = {
 		now: Date;
 		signal?: AbortSignal;
 	}): Promise<OAuthGrant>;
+	/** Whose grant it is, in words that its owner knows: a team's or a user's name. Not to be stored. */
+	nameAccount(grant: Pick<OAuthGrant, "credentials" | "teamId"> & { signal?: AbortSignal }): Promise<string>;
 	/** Null where tokens last. Old credentials are dead once it has answered. */
 	refresh:
 		| ((input: { credentials: Credentials; now: Date; signal?: AbortSignal }) => Promise<OAuthGrant>)

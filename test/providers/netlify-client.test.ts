@@ -197,6 +197,15 @@ describe("Netlify's OAuth flow", () => {
 		expect((await netlify.identify({ ...access, credentials: grant.credentials })).name).toBe("beaver-dam");
 	});
 
+	it("names the account by its user", async () => {
+		const { fake, access, oauth } = await startOAuth();
+		expect(await oauth.nameAccount({ credentials: access.credentials, teamId: null })).toBe(
+			"Ada Beaver (ada@example.com)",
+		);
+		fake.garbleNext("{}");
+		expect(await oauth.nameAccount({ credentials: access.credentials, teamId: null })).toMatch(/\w/);
+	});
+
 	it("takes a code once, and for its own address only", async () => {
 		const { fake, oauth } = await startOAuth();
 		const callback = granted(fake.issueCode(redirectUri));

@@ -88,6 +88,18 @@ describe("installing the integration at Vercel", () => {
 		expect((await exchange(site, oauth, theirs)).installationId).toBe(own.installationId);
 	});
 
+	it("names the account by its team, by its user, and by an id where it may not ask for more", async () => {
+		const { site, oauth } = await start();
+		const grant = await exchange(site, oauth, agreed(site, oauth));
+		expect(await oauth.nameAccount(grant)).toBe("Acme");
+		const credentials = { token: site.fake.addToken() };
+		expect(await oauth.nameAccount({ credentials, teamId: null })).toBe("ada");
+		const narrow = { token: site.fake.addToken({ projectId: site.project.id }) };
+		expect(await oauth.nameAccount({ credentials: narrow, teamId: "team_x" })).toBe("team_x");
+		const refusal = refusalOf(oauth.nameAccount({ credentials: { token: "vct_wrong" }, teamId: null }));
+		expect((await refusal).reason).toBe("forbidden");
+	});
+
 	it("says when the server's own client is wrong", async () => {
 		const { site } = await start();
 		const client = { ...site.fake.integration, clientSecret: "wrong-secret" };

@@ -105,6 +105,6 @@ async function exerciseOAuth(fake: FakeNetlify, { oauth }: DeploymentProvider): 
 	const callback = oauth.readCallback({ code: fake.issueCode(redirectUri) });
 	if (callback?.kind !== "granted") throw new Error("The callback is no grant.");
 	const input = { callback, redirectUri, codeVerifier: "", now: new Date() };
-	await oauth.exchangeCode(input);
+	await oauth.nameAccount(await oauth.exchangeCode(input));
 	await refused(oauth.exchangeCode(input));
 }

@@ -123,6 +123,8 @@ async function exerciseOAuth(fake: FakeVercel, { oauth }: DeploymentProvider): P
 	const input = { callback, redirectUri, codeVerifier: "", now: new Date() };
 	const grant = await oauth.exchangeCode(input);
 	await refused(oauth.exchangeCode(input));
+	await oauth.nameAccount(grant);
+	await oauth.nameAccount({ credentials: { token: fake.addToken() }, teamId: null });
 	await oauth.revoke?.(grant);
 	await oauth.revoke?.(grant);
 }

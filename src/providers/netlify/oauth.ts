@@ -7,8 +7,8 @@ import {
 	type PlatformOAuth,
 	requestToken,
 } from "../oauth.ts";
-import { provider } from "./client.ts";
-import { isToken } from "./wire.ts";
+import { ask, provider } from "./client.ts";
+import { isToken, isUser } from "./wire.ts";
 
 export type NetlifyOAuthClient = { clientId: string; clientSecret: string };
 
@@ -39,6 +39,7 @@ export function createNetlifyOAuth(
 				code: callback.code,
 				redirect_uri: redirectUri,
 			}),
+		nameAccount: (grant) => nameAccount(http, grant),
 		refresh: ({ credentials, now, signal }) => refresh(http, client, credentials.refresh_token, now, signal),
 		revoke: null,
 	};
@@ -48,6 +49,15 @@ function readCallback({ code, error }: Record<string, unknown>): OAuthCallback |
 	if (typeof error === "string" && error !== "") return { kind: "refused", reason: callbackRefusal(error) };
 	if (typeof code !== "string" || code === "") return null;
 	return { kind: "granted", code, installationId: null, teamId: null };
+}
+
+/** Many users share a name, none an address. */
+async function nameAccount(
+	http: ProviderHttp,
+	access: Parameters<PlatformOAuth["nameAccount"]>[0],
+): Promise<string> {
+	const { email, full_name: name } = await ask(http, access, { path: "/user" }, isUser);
+	return [name, email && `(${email})`].filter(Boolean).join(" ") || "an account without a name";
 }
 
 async function refresh(

@@ -78,6 +78,9 @@ export type NetlifyDeploy = Static<typeof Deploy>;
 
 export const isSite = guard(Site);
 export const isSiteList = guard(Type.Array(Site));
+export const isUser = guard(
+	Type.Object({ full_name: Nullable(Type.String()), email: Nullable(Type.String()) }),
+);
 export const isVariable = guard(Variable);
 export const isVariableList = guard(Type.Array(Variable));
 export const isHook = guard(Hook);

@@ -7,8 +7,9 @@ import {
 	type PlatformOAuth,
 	requestToken,
 } from "../oauth.ts";
-import { explained, isRefusal, provider, scopeOf, tell } from "./client.ts";
-import { isToken } from "./wire.ts";
+import { ask, explained, isRefusal, provider, scopeOf, tell } from "./client.ts";
+import { listTeams } from "./projects.ts";
+import { isToken, isUser } from "./wire.ts";
 
 export type VercelOAuthClient = {
 	clientId: string;
@@ -37,6 +38,7 @@ export function createVercelOAuth(
 		},
 		readCallback,
 		exchangeCode: (input) => exchangeCode(http, client, input),
+		nameAccount: (grant) => nameAccount(http, grant),
 		refresh: null,
 		revoke: (grant) => revoke(http, grant),
 	};
@@ -97,6 +99,19 @@ async function checkInstallation(
 		if (isRefusal(error, "not_found", "forbidden")) throw explained(error, sentence, "invalid_grant");
 		throw error;
 	}
+}
+
+/** A token of a team may not be allowed to read its user, nor the names of teams: then the id has to do. */
+async function nameAccount(
+	http: ProviderHttp,
+	{ teamId, ...access }: Parameters<PlatformOAuth["nameAccount"]>[0],
+): Promise<string> {
+	if (teamId !== null) {
+		const teams = await listTeams(http, access);
+		return teams?.find(({ id }) => id === teamId)?.name ?? teamId;
+	}
+	const { user } = await ask(http, access, { path: "/v2/user" }, isUser);
+	return user.username ?? user.email ?? "a personal account";
 }
 
 /** Removes the installation, and its token with it. A token that is dead already cannot be told from one refused. */

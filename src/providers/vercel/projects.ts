@@ -55,7 +55,7 @@ export async function listResources(
 type Team = { id: string | null; name: string | null };
 
 /** Null when the token may not list teams. */
-async function listTeams(
+export async function listTeams(
 	http: ProviderHttp,
 	access: Pick<PlatformAccess, "credentials" | "signal">,
 ): Promise<Team[] | null> {

@@ -108,6 +108,9 @@ export const isTeamPage = guard(
 		pagination: Pagination,
 	}),
 );
+export const isUser = guard(
+	Type.Object({ user: Type.Object({ username: Nullable(Type.String()), email: Nullable(Type.String()) }) }),
+);
 export const isVariableList = guard(Type.Object({ envs: Type.Array(Variable) }));
 export const isVariablesCreated = guard(
 	Type.Object({
