@@ -16,6 +16,7 @@ const calls = {
 	integrations: ["audit", "env-sync", "events", "jobs", "projects", "user-sync"],
 	jobs: ["audit", "events"],
 	me: ["organizations"],
+	oauth: ["audit", "env-sync", "events", "integrations", "organizations", "projects"],
 	organizations: ["audit"],
 	previews: ["audit", "events", "jobs", "projects"],
 	projects: ["api-keys", "audit", "events", "jobs"],

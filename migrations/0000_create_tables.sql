@@ -219,6 +219,19 @@ CREATE TABLE "jobs" (
 	"updated_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "oauth_flows" (
+	"token_hash" text PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"project_id" uuid NOT NULL,
+	"provider" text NOT NULL,
+	"actor_kind" text NOT NULL,
+	"actor_id" text,
+	"held_grant" text,
+	"used_at" timestamp (3) with time zone,
+	"expires_at" timestamp (3) with time zone NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "organizations" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
@@ -341,6 +354,7 @@ CREATE INDEX "jobs_project_idx" ON "jobs" USING btree ("project_id","id");--> st
 CREATE INDEX "jobs_organization_idx" ON "jobs" USING btree ("organization_id","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "jobs_running_resource_key" ON "jobs" USING btree ("locked_resource") WHERE state = 'running';--> statement-breakpoint
 CREATE INDEX "jobs_open_idx" ON "jobs" USING btree ("locked_resource") WHERE state in ('pending', 'running');--> statement-breakpoint
+CREATE INDEX "oauth_flows_expires_at_idx" ON "oauth_flows" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "preview_databases_project_idx" ON "preview_databases" USING btree ("project_id","id" DESC NULLS LAST);--> statement-breakpoint
 CREATE INDEX "preview_databases_organization_idx" ON "preview_databases" USING btree ("organization_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "preview_databases_project_name_key" ON "preview_databases" USING btree ("project_id","name") WHERE state <> 'deleting';--> statement-breakpoint

@@ -40,6 +40,8 @@ import { integrationRoutes } from "./integrations/routes.ts";
 import { jobRoutes } from "./jobs/routes.ts";
 import { createLocators } from "./locators.ts";
 import { meRoutes } from "./me/routes.ts";
+import { oauthCallbackRoutes } from "./oauth/callback-routes.ts";
+import { oauthRoutes } from "./oauth/routes.ts";
 import { organizationRoutes } from "./organizations/routes.ts";
 import { previewRoutes } from "./previews/routes.ts";
 import { projectRoutes } from "./projects/routes.ts";
@@ -65,7 +67,10 @@ export type Surroundings = {
 	scrape: Scrape;
 };
 
-/** The HTTP server in three scopes: public, the API for known callers, and what providers post. Never listens. */
+/**
+ * The HTTP server in four scopes: public, what providers post, what browsers come back to, and the API for known
+ * callers. Never listens.
+ */
 export async function buildApp(ctx: Context, surroundings: Surroundings): Promise<Api> {
 	const app: Api = fastify({
 		loggerInstance: fastifyLog(ctx.log),
@@ -94,6 +99,7 @@ export async function buildApp(ctx: Context, surroundings: Surroundings): Promis
 	healthRoutes(app, checks);
 	if (ctx.config.metricsToken !== null) metricsRoute(app, ctx.config.metricsToken, scrape);
 	await app.register(async (inbound) => inboundScope(inbound as Api, ctx, load));
+	await app.register(async (pages) => pageScope(pages as Api, ctx));
 	await app.register(async (api) => apiScope(api as Api, ctx, load));
 
 	methods.close();
@@ -107,6 +113,11 @@ function inboundScope(app: Api, ctx: Context, load: () => Load): void {
 	const onShed = () => ctx.meters.shed("inbound");
 	useLoadShedding(app, { load, max: inboundMax, retryAfterSeconds: 5, onShed });
 	inboundRoutes(app, ctx);
+}
+
+/** What browsers are sent to, without a credential of ours. */
+function pageScope(app: Api, ctx: Context): void {
+	oauthCallbackRoutes(app, ctx);
 }
 
 /** Everything behind a credential. */
@@ -128,6 +139,7 @@ function apiScope(app: Api, ctx: Context, load: () => Load): void {
 	previewRoutes(app, ctx);
 	jobRoutes(app, ctx);
 	integrationRoutes(app, ctx);
+	oauthRoutes(app, ctx);
 	inboundEventRoutes(app, ctx);
 	userRoutes(app, ctx);
 	eventRoutes(app, ctx);

@@ -40,6 +40,11 @@ const variables = {
 	RATE_LIMIT_PER_SECOND: { read: integer(1, 1_000_000), fallback: 500 },
 	VERCEL_API_URL: { read: origin, fallback: "https://api.vercel.com" },
 	NETLIFY_API_URL: { read: origin, fallback: "https://api.netlify.com" },
+	VERCEL_CLIENT_ID: optional((text: string) => text),
+	VERCEL_CLIENT_SECRET: optional((text: string) => text),
+	VERCEL_INTEGRATION_SLUG: optional(slug),
+	NETLIFY_CLIENT_ID: optional((text: string) => text),
+	NETLIFY_CLIENT_SECRET: optional((text: string) => text),
 	CLERK_API_URL: { read: origin, fallback: "https://api.clerk.com" },
 	CLERK_SECRET_KEY: optional((text: string) => text),
 	CLERK_JWT_KEY: optional(publicKey),
@@ -134,6 +139,13 @@ function shape(values: Values) {
 		rateLimitPerSecond: values.RATE_LIMIT_PER_SECOND,
 		vercelApiUrl: values.VERCEL_API_URL,
 		netlifyApiUrl: values.NETLIFY_API_URL,
+		/** The server's own clients at the platforms; one of which a part is missing is not used. */
+		vercelOAuth: {
+			clientId: values.VERCEL_CLIENT_ID,
+			clientSecret: values.VERCEL_CLIENT_SECRET,
+			slug: values.VERCEL_INTEGRATION_SLUG,
+		},
+		netlifyOAuth: { clientId: values.NETLIFY_CLIENT_ID, clientSecret: values.NETLIFY_CLIENT_SECRET },
 		clerkApiUrl: values.CLERK_API_URL,
 		/** Sessions of people signed in to the dashboard. */
 		clerk: {
@@ -215,6 +227,11 @@ function origin(text: string): string {
 	const url = new URL(webUrl(text));
 	if (url.pathname !== "/") throw new Error("must be an origin without a path");
 	return url.origin;
+}
+
+function slug(text: string): string {
+	if (!/^[A-Za-z0-9._-]{1,100}$/.test(text)) throw new Error("must be the last part of a URL's path");
+	return text;
 }
 
 function origins(text: string): string[] {

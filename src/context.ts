@@ -18,6 +18,7 @@ import { leaseStore } from "./integrations/platforms/lease-store.ts";
 import { integrationStore } from "./integrations/store.ts";
 import { jobStore } from "./jobs/store.ts";
 import type { Meters } from "./meters.ts";
+import { oauthFlowStore } from "./oauth/store.ts";
 import { organizationStore } from "./organizations/store.ts";
 import type { AddressGuard } from "./platform/address-guard.ts";
 import type { ClerkSessions } from "./platform/clerk-sessions.ts";
@@ -42,6 +43,7 @@ export type TaskData = {
 	"deliveries.dispatch": Record<string, never>;
 	"projects.drop_expired": Record<string, never>;
 	"previews.delete_due": Record<string, never>;
+	"oauth.discard_expired": Record<string, never>;
 	"tables.maintain": Record<string, never>;
 };
 
@@ -129,6 +131,7 @@ function createStores(database: Database) {
 		integrations: integrationStore(database),
 		platformLeases: leaseStore(database),
 		pushedVariables: pushedVariableStore(database),
+		oauthFlows: oauthFlowStore(database),
 		inbound: inboundStore(database),
 		publish: publishStore(database),
 		events: eventStore(database),

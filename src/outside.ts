@@ -13,7 +13,7 @@ import { createProjectDatabases } from "./platform/project-db.ts";
 import { createQueue } from "./platform/queue.ts";
 import { createSender } from "./platform/sender.ts";
 import { createVault, type EncryptionKey, registerEncryptionKeys } from "./platform/vault.ts";
-import { createProviders } from "./providers/all.ts";
+import { createProviders, type ProviderOptions } from "./providers/all.ts";
 import { createRegistry } from "./providers/registry.ts";
 
 /** What the server runs on; main.ts finds it, tests give their own. */
@@ -104,13 +104,7 @@ export async function openOutside(ground: Ground) {
 			deadlineMs: config.webhook.timeoutMs,
 			connectionsPerOriginMax: config.webhook.concurrency,
 		}),
-		providers: createRegistry(
-			createProviders({
-				vercelOrigin: config.vercelApiUrl,
-				netlifyOrigin: config.netlifyApiUrl,
-				clerkOrigin: config.clerkApiUrl,
-			}),
-		),
+		providers: createRegistry(createProviders(providerOptions(config))),
 		clerkSessions: createClerkSessions({ ...config.clerk, apiUrl: config.clerkApiUrl }),
 		projectDatabases: createProjectDatabases({
 			...config.projectCluster,
@@ -153,4 +147,21 @@ async function refuseUnknownKeys(database: DatabasePool, keys: EncryptionKey[]):
 	throw new StartRefused(
 		`The database holds values sealed with encryption keys that are not given: ${missing.join(", ")}. Add them to ENCRYPTION_KEYS.`,
 	);
+}
+
+function providerOptions(config: Config): ProviderOptions {
+	return {
+		vercelOrigin: config.vercelApiUrl,
+		vercelOAuth: whole(config.vercelOAuth),
+		netlifyOrigin: config.netlifyApiUrl,
+		netlifyOAuth: whole(config.netlifyOAuth),
+		clerkOrigin: config.clerkApiUrl,
+	};
+}
+
+/** Null while a part is missing. */
+function whole<Parts extends Record<string, string | null>>(
+	parts: Parts,
+): Record<keyof Parts, string> | null {
+	return Object.values(parts).includes(null) ? null : (parts as Record<keyof Parts, string>);
 }

@@ -12,6 +12,7 @@ import { reconcileDue } from "./integrations/platforms/reconcile-due.ts";
 import { reconcilePlatform } from "./integrations/platforms/reconcile-platform.ts";
 import type { JobType } from "./jobs/job-type.ts";
 import { runJob } from "./jobs/run-job.ts";
+import { discardExpiredFlows } from "./oauth/discard-expired-flows.ts";
 import type { TaskWorker } from "./platform/queue.ts";
 import { deleteDuePreviews } from "./previews/delete-due-previews.ts";
 import { deletePreviewsOf } from "./previews/delete-preview.ts";
@@ -95,6 +96,7 @@ type Scheduled =
 	| "integrations.reconcile_due"
 	| "projects.drop_expired"
 	| "previews.delete_due"
+	| "oauth.discard_expired"
 	| "tables.maintain";
 
 function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
@@ -116,6 +118,12 @@ function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 			concurrency: 1,
 			schedule: everyMinute,
 			handle: () => deleteDuePreviews(ctx),
+		},
+		"oauth.discard_expired": {
+			queue: { policy: "exclusive", expireInSeconds: 60, retryLimit: 0, deleteAfterSeconds: 600 },
+			concurrency: 1,
+			schedule: everyMinute,
+			handle: () => discardExpiredFlows(ctx),
 		},
 		"tables.maintain": {
 			queue: {

@@ -57,6 +57,8 @@ const cidrs = {
 	bad: ["10.0.0.1", "10.0.0.0/33", "::/129", "10.0.0.0/8,", "private", "10.0.0.0/8/8", "300.0.0.0/8"],
 };
 
+const freeText = { fallback: null, good: [["oac_x/+=", "oac_x/+="]] as [string, unknown][], bad: [] };
+
 /** Every variable of contract §6 that the server reads. */
 export const cases: Record<string, Case> = {
 	DATABASE_URL: { read: (config) => config.databaseUrl, fallback: null, ...postgres },
@@ -194,6 +196,16 @@ export const cases: Record<string, Case> = {
 		good: [["true", true]],
 		bad: ["yes"],
 	},
+	VERCEL_CLIENT_ID: { read: (config) => config.vercelOAuth.clientId, ...freeText },
+	VERCEL_CLIENT_SECRET: { read: (config) => config.vercelOAuth.clientSecret, ...freeText },
+	VERCEL_INTEGRATION_SLUG: {
+		read: (config) => config.vercelOAuth.slug,
+		fallback: null,
+		good: [["capydb", "capydb"]],
+		bad: ["a/b", "https://vercel.com/integrations/capydb", "a b", "capydb?x=1"],
+	},
+	NETLIFY_CLIENT_ID: { read: (config) => config.netlifyOAuth.clientId, ...freeText },
+	NETLIFY_CLIENT_SECRET: { read: (config) => config.netlifyOAuth.clientSecret, ...freeText },
 	VERCEL_API_URL: {
 		read: (config) => config.vercelApiUrl,
 		fallback: "https://api.vercel.com",

@@ -6,7 +6,7 @@ import type { Connections } from "../projects/cluster-connections.ts";
 import { desiredVariables } from "./desired-variables.ts";
 import { writeVariables } from "./write-variables.ts";
 
-type Parts = Pick<Context, "stores" | "vault" | "providers" | "log">;
+type Parts = Pick<Context, "stores" | "vault" | "providers" | "clock" | "log">;
 
 type Input = {
 	integrationId: IntegrationId;

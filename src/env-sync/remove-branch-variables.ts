@@ -4,7 +4,7 @@ import { openPlatform } from "../integrations/platforms/open-platform.ts";
 import { whileAlone } from "../integrations/platforms/while-alone.ts";
 import { eraseVariables } from "./erase-variables.ts";
 
-type Parts = Pick<Context, "stores" | "vault" | "providers" | "log">;
+type Parts = Pick<Context, "stores" | "vault" | "providers" | "clock" | "log">;
 
 type Input = { integrationId: IntegrationId; branch: string; signal?: AbortSignal };
 

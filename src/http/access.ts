@@ -13,6 +13,8 @@ export type Access = {
 	adminOnly?: true;
 	/** Of people signed in, only the organization's admins, whatever the scopes of members. */
 	organizationAdminOnly?: true;
+	/** The path names no project: the query's `project_id` does. */
+	projectInQuery?: true;
 };
 
 /** Whose a thing is. */
@@ -59,7 +61,7 @@ export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 		request.principal = await authenticate(request, reply, options, failures.take);
 		limiter.take(keyOf(request.principal), reply);
 		const access = request.routeOptions.config.access as Access;
-		const owner = await locate(request, options.locators);
+		const owner = await locate(namedBy(request, access), options.locators, request.principal);
 		authorize(request.principal, access, owner);
 	});
 	app.addHook("onError", async (request, _reply, error) => {
@@ -118,9 +120,19 @@ function keyOf(principal: Principal): string {
 	}
 }
 
-/** Finds the owner of all that the path names; 404 unless it is one and the caller's. */
-async function locate(request: FastifyRequest, locators: Record<string, Locator>): Promise<Owner | null> {
-	const params = request.params as Record<string, string>;
+/** What a request names, by the parameters of a path. */
+function namedBy({ params, query }: FastifyRequest, { projectInQuery }: Access): Record<string, string> {
+	const { project_id: projectID } = query as Record<string, unknown>;
+	const named = params as Record<string, string>;
+	return projectInQuery && typeof projectID === "string" ? { ...named, projectID } : named;
+}
+
+/** Finds the owner of all that is named; 404 unless it is one and the caller's. */
+async function locate(
+	params: Record<string, string>,
+	locators: Record<string, Locator>,
+	principal: Principal,
+): Promise<Owner | null> {
 	const owners: Owner[] = [];
 	for (const [name, value] of Object.entries(params)) {
 		const locator = locators[name];
@@ -129,7 +141,7 @@ async function locate(request: FastifyRequest, locators: Record<string, Locator>
 			ownOrganization(value, request.principal) ??
 			(isId(locator.prefix, value) ? await locator.find(value, params) : null);
 		const isConsistent = owners.every((outer) => outer.organizationId === owner?.organizationId);
-		if (!owner || !isOwnedBy(owner, request.principal) || !isConsistent) throw notFound(locator.noun);
+		if (!owner || !isOwnedBy(owner, principal) || !isConsistent) throw notFound(locator.noun);
 		owners.push(owner);
 	}
 	const [first] = owners;

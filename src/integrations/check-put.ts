@@ -9,6 +9,7 @@ import type { Integration, IntegrationPut } from "./integration.ts";
 import { openCredentials } from "./integration-secrets.ts";
 import { checkTarget, checkToken } from "./platforms/check-target.ts";
 import { targetIsKept } from "./platforms/errors.ts";
+import { freshCredentials } from "./platforms/fresh-credentials.ts";
 
 type Input = { projectId: ProjectId; provider: Provider; put: IntegrationPut };
 
@@ -24,7 +25,7 @@ export type Checked = {
  * Null when there is nothing to check. Throws a 400 when the provider refuses and a 502 when it is down.
  */
 export async function checkPut(
-	ctx: Pick<Context, "stores" | "vault">,
+	ctx: Pick<Context, "stores" | "vault" | "clock" | "log">,
 	input: Input,
 ): Promise<Checked | null> {
 	const { provider, put, projectId } = input;
@@ -39,10 +40,13 @@ export async function checkPut(
 	}
 	const isNewTarget = provider.kind === "deployment" && isMoved(put, stored);
 	if (Object.keys(put.credentials).length === 0 && !isNewTarget) return null;
-	const credentials = { ...(stored ? openCredentials(ctx.vault, stored) : {}), ...put.credentials };
 	if (provider.kind === "auth") {
+		const credentials = { ...(stored ? openCredentials(ctx.vault, stored) : {}), ...put.credentials };
 		return { credentials, ...(await checkCredentials(provider, credentials)), targetTeamId: null };
 	}
+	// A token that is given stands alone: what renewed the former one does not belong to it.
+	const isGiven = put.credentials.token !== undefined || !stored;
+	const credentials = isGiven ? put.credentials : await freshCredentials(ctx, stored, provider);
 	if (credentials.token === undefined) return null;
 	return { credentials, ...(await checkPlatform(provider, credentials, put, stored)) };
 }

@@ -33,7 +33,7 @@ type Result = {
  * is `pending`.
  */
 export async function putIntegration(
-	ctx: Pick<Context, "stores" | "transaction" | "vault" | "publicUrl" | "providers">,
+	ctx: Pick<Context, "stores" | "transaction" | "vault" | "publicUrl" | "providers" | "clock" | "log">,
 	input: Input,
 ): Promise<Result> {
 	const { projectId, provider, put, actor } = input;

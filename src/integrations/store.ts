@@ -85,6 +85,18 @@ export function integrationStore({ orm }: Database) {
 			return row;
 		},
 
+		/** Puts renewed credentials in the place of those in `integration`, unless others were given meanwhile. */
+		async renewCredentials(
+			{ id, credentials }: Pick<Integration, "id" | "credentials">,
+			renewed: string,
+		): Promise<void> {
+			const isSame = eq(integrations.credentials, credentials ?? "");
+			await orm
+				.update(integrations)
+				.set({ credentials: renewed })
+				.where(and(eq(integrations.id, id), isSame));
+		},
+
 		/** Changes what is reported, beside what others change at the same time; not a change by the user. */
 		async report(id: IntegrationId, status: StatusChange): Promise<void> {
 			await orm

@@ -1,16 +1,22 @@
 import { createClerk } from "./clerk/index.ts";
-import { createNetlify } from "./netlify/index.ts";
+import { createNetlify, type NetlifyOptions } from "./netlify/index.ts";
 import type { Provider } from "./registry.ts";
-import { createVercel } from "./vercel/index.ts";
+import { createVercel, type VercelOptions } from "./vercel/index.ts";
 
-/** Origins of the vendors' APIs, without a path. */
-export type ProviderOrigins = { clerkOrigin: string; vercelOrigin: string; netlifyOrigin: string };
+/** Origins of the vendors' APIs, without a path, and the operator's own clients there. */
+export type ProviderOptions = {
+	clerkOrigin: string;
+	vercelOrigin: string;
+	vercelOAuth: VercelOptions["oauth"];
+	netlifyOrigin: string;
+	netlifyOAuth: NetlifyOptions["oauth"];
+};
 
 /** Every provider of this server, one line each. */
-export function createProviders(origins: ProviderOrigins): Provider[] {
+export function createProviders(options: ProviderOptions): Provider[] {
 	return [
-		createVercel({ origin: origins.vercelOrigin, oauth: null }),
-		createNetlify({ origin: origins.netlifyOrigin, oauth: null }),
-		createClerk({ origin: origins.clerkOrigin }),
+		createVercel({ origin: options.vercelOrigin, oauth: options.vercelOAuth }),
+		createNetlify({ origin: options.netlifyOrigin, oauth: options.netlifyOAuth }),
+		createClerk({ origin: options.clerkOrigin }),
 	];
 }

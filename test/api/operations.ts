@@ -68,7 +68,7 @@ function readOperation(path: string, method: string, found: Schema): Operation {
 		isPublic: found.security?.length === 0,
 		scope: security?.bearer?.[0] ?? null,
 		description: found.description ?? "",
-		bodySchema: found.requestBody?.content["application/json"].schema ?? null,
+		bodySchema: found.requestBody?.content["application/json"]?.schema ?? null,
 		isBodyRequired: found.requestBody?.required ?? false,
 		statuses: Object.keys(found.responses).map(Number),
 	};

@@ -7,7 +7,13 @@ import { createRegistry } from "../../src/providers/registry.ts";
 /** Nothing listens there: the contract asks nothing of a provider. */
 const nowhere = "http://127.0.0.1:9";
 const registry = createRegistry(
-	createProviders({ vercelOrigin: nowhere, netlifyOrigin: nowhere, clerkOrigin: nowhere }),
+	createProviders({
+		vercelOrigin: nowhere,
+		vercelOAuth: null,
+		netlifyOrigin: nowhere,
+		netlifyOAuth: null,
+		clerkOrigin: nowhere,
+	}),
 );
 
 describe("the registry of providers", () => {

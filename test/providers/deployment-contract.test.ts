@@ -6,7 +6,13 @@ import { createRegistry } from "../../src/providers/registry.ts";
 /** A port that nothing listens on: the contract asks nothing of a platform. */
 const origin = "http://127.0.0.1:9";
 const providers = createRegistry(
-	createProviders({ vercelOrigin: origin, netlifyOrigin: origin, clerkOrigin: origin }),
+	createProviders({
+		vercelOrigin: origin,
+		vercelOAuth: null,
+		netlifyOrigin: origin,
+		netlifyOAuth: null,
+		clerkOrigin: origin,
+	}),
 ).deployment;
 
 describe.each(providers.map((provider) => [provider.id, provider] as const))(

@@ -49,6 +49,8 @@ type ServerOptions = {
 	/** Closed by the test itself and not at its end. */
 	keep?: boolean;
 	resolver?: Ground["resolver"];
+	/** Silent unless a test looks into it. */
+	log?: Ground["log"];
 };
 
 const keyBytes = Buffer.alloc(32, 7);
@@ -61,6 +63,7 @@ export async function startTestServer({
 	databaseUrl,
 	keep,
 	resolver,
+	log = silentLog,
 }: ServerOptions = {}): Promise<TestServer> {
 	const clusterUrl = inject("clusterUrl");
 	const ownUrl = databaseUrl ?? (await cloneTemplate(clusterUrl));
@@ -75,7 +78,7 @@ export async function startTestServer({
 	});
 	const { ctx, url, stop } = await startServer({
 		config,
-		log: silentLog,
+		log,
 		replica: `test-${randomBytes(3).toString("hex")}`,
 		databaseUrl: ownUrl,
 		clusterUrl: config.projectCluster.url ?? clusterUrl,

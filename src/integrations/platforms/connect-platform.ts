@@ -38,20 +38,26 @@ export async function connectPlatform(
 	ctx: Context,
 	input: Input,
 ): Promise<{ integration: Integration; job: Job }> {
-	const { provider, teamId } = input;
-	const credentials = await chooseCredentials(ctx, input);
-	const target = await checkTarget(provider, credentials, { id: input.target, teamId });
-	const connected = await ctx.transaction((tx) => save(ctx, tx, input, { credentials, target }));
+	const { credentials, teamId } = await chooseCredentials(ctx, input);
+	const target = await checkTarget(input.provider, credentials, { id: input.target, teamId });
+	const connected = await ctx.transaction((tx) =>
+		save(ctx, tx, { ...input, teamId }, { credentials, target }),
+	);
 	await setUpHook(ctx, connected.integration.id);
 	const integration = await ctx.stores.integrations.find(connected.integration.id);
 	return { ...connected, integration: integration ?? connected.integration };
 }
 
-async function chooseCredentials(ctx: Context, { projectId, provider, token }: Input): Promise<Credentials> {
-	if (token !== null) return { token };
+/** With a token that is stored goes the team that it was granted for. */
+async function chooseCredentials(
+	ctx: Context,
+	{ projectId, provider, token, teamId }: Input,
+): Promise<{ credentials: Credentials; teamId: string | null }> {
+	if (token !== null) return { credentials: { token }, teamId };
 	const stored = await ctx.stores.integrations.findByProvider(projectId, provider.id);
 	if (!stored) throw tokenMissing(provider);
-	return platformCredentials(ctx, stored, provider);
+	const credentials = await platformCredentials(ctx, stored, provider);
+	return { credentials, teamId: teamId ?? stored.config.teamId ?? null };
 }
 
 type Checked = { credentials: Credentials; target: PlatformTarget };

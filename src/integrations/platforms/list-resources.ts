@@ -16,7 +16,7 @@ const deadlineMs = 15_000;
  * when the platform refuses it and for a provider that has nothing to choose from, and a 502 when it is down.
  */
 export async function listResources(
-	ctx: Pick<Context, "stores" | "vault" | "providers">,
+	ctx: Pick<Context, "stores" | "vault" | "providers" | "clock" | "log">,
 	{ projectId, provider }: { projectId: ProjectId; provider: Provider },
 ): Promise<PlatformResource[]> {
 	const integration = await getIntegration(ctx, { projectId, provider });

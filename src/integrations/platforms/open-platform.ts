@@ -4,13 +4,13 @@ import type { DeploymentProvider, PlatformAccess } from "../../providers/deploym
 import type { Credentials } from "../../providers/provider.ts";
 import { integrationDisabled, integrationGone } from "../errors.ts";
 import type { Integration } from "../integration.ts";
-import { openCredentials } from "../integration-secrets.ts";
 import { targetMissing, tokenMissing } from "./errors.ts";
+import { freshCredentials } from "./fresh-credentials.ts";
 
 /** An integration with a deployment platform, and what the platform is called with. */
 export type Platform = { integration: Integration; provider: DeploymentProvider; access: PlatformAccess };
 
-type Parts = Pick<Context, "stores" | "vault" | "providers">;
+type Parts = Pick<Context, "stores" | "vault" | "providers" | "clock" | "log">;
 
 /**
  * Reads an integration that is to be worked with. Throws a 409 when it is disconnected or disabled, and a 400 while
@@ -52,7 +52,7 @@ export async function platformCredentials(
 	integration: Integration,
 	provider: DeploymentProvider,
 ): Promise<Credentials> {
-	const credentials = openCredentials(ctx.vault, integration);
+	const credentials = await freshCredentials(ctx, integration, provider);
 	if (credentials.token === undefined) throw tokenMissing(provider);
 	return credentials;
 }

@@ -1,0 +1,68 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { Vault } from "../platform/vault.ts";
+import type { OAuthFlow } from "./flow.ts";
+
+/** What a flow's state is signed over. */
+type Bound = Pick<OAuthFlow, "projectId" | "provider" | "actorKind" | "actorId">;
+
+type State = { nonce: string; signature: string };
+
+const form = /^([A-Za-z0-9_-]{32})\.([A-Za-z0-9_-]{43})$/;
+
+/** A text that nobody can guess, and the hash that it is found by. */
+export function newToken(): { token: string; tokenHash: string } {
+	const token = randomBytes(24).toString("base64url");
+	return { token, tokenHash: hashToken(token) };
+}
+
+export function hashToken(token: string): string {
+	return createHash("sha256").update(token).digest("base64url");
+}
+
+/** The state of a flow: its nonce, signed together with the project, the provider and the caller. */
+export function signState(vault: Vault, nonce: string, bound: Bound): string {
+	return `${nonce}.${signatureOf(vault, nonce, bound)}`;
+}
+
+/** The parts of a state; null when it is not of our form. Says nothing of whether it is genuine. */
+export function readState(state: string): State | null {
+	const match = form.exec(state);
+	return match ? { nonce: match[1] as string, signature: match[2] as string } : null;
+}
+
+export function isGenuine(vault: Vault, { nonce, signature }: State, bound: Bound): boolean {
+	return isSame(signature, signatureOf(vault, nonce, bound));
+}
+
+/** What the browser that began a flow is given to keep. */
+export function browserKey(vault: Vault, nonce: string): string {
+	return derived(vault, "oauth.browser", nonce);
+}
+
+export function isBrowserKey(vault: Vault, nonce: string, given: string | undefined): boolean {
+	return given !== undefined && isSame(given, browserKey(vault, nonce));
+}
+
+/** PKCE (RFC 7636, S256). The verifier never leaves the server but for the exchange. */
+export function codeVerifier(vault: Vault, nonce: string): string {
+	return derived(vault, "oauth.pkce", nonce);
+}
+
+export function codeChallenge(vault: Vault, nonce: string): string {
+	return hashToken(codeVerifier(vault, nonce));
+}
+
+function signatureOf(vault: Vault, nonce: string, bound: Bound): string {
+	const { projectId, provider, actorKind, actorId } = bound;
+	return derived(vault, "oauth.state", JSON.stringify([nonce, projectId, provider, actorKind, actorId]));
+}
+
+function derived(vault: Vault, purpose: string, text: string): string {
+	return createHmac("sha256", vault.derive(purpose)).update(text).digest("base64url");
+}
+
+/** In a time that tells nothing of how much is right. */
+function isSame(given: string, expected: string): boolean {
+	const [one, other] = [Buffer.from(given), Buffer.from(expected)];
+	return one.length === other.length && timingSafeEqual(one, other);
+}

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { endedJob } from "../integrations/clerk-server.ts";
+import { startTestServer, type TestServer } from "../support/server.ts";
+import {
+	agree,
+	clientEnv,
+	comeBack,
+	integrationOf,
+	type OAuthServer,
+	start,
+	startOAuthServer,
+} from "./oauth-server.ts";
+
+let on: OAuthServer;
+beforeAll(async () => {
+	on = await startOAuthServer();
+}, 60_000);
+afterAll(() => on.close());
+beforeEach(async () => {
+	on.netlify.quirks.tokensExpire = false;
+	on = { ...on, tenant: await on.server.tenant() };
+});
+
+/** The user grants access at the platform, in the browser that began. Returns where it ends. */
+async function grant(provider: string): Promise<URLSearchParams | undefined> {
+	const { state, cookie } = await start(on, provider, on.tenant);
+	const { location } = await comeBack(on, provider, agree(on, provider, state), cookie);
+	return location?.searchParams;
+}
+
+function connect(provider: string, body: object) {
+	const path = `/v1/projects/${on.tenant.projectId}/integrations/${provider}/connect`;
+	return on.server.call("POST", path, { key: on.tenant.key, body });
+}
+
+function resources(server: TestServer, provider: string) {
+	const path = `/v1/projects/${on.tenant.projectId}/integrations/${provider}/resources`;
+	return server.call("GET", path, { key: on.tenant.key });
+}
+
+async function newJobs(): Promise<{ id: string; type: string; state: string }[]> {
+	const { body } = await on.server.call("GET", `/v1/projects/${on.tenant.projectId}/jobs`, {
+		key: on.tenant.key,
+	});
+	return body.jobs.filter(({ type }: { type: string }) => type === "integration.sync_env");
+}
+
+describe("after OAuth", () => {
+	it("Vercel's projects can be chosen from, and one connected without a token or a team", async () => {
+		const project = on.vercel.addProject({ name: "shop" });
+		expect((await grant("vercel"))?.get("status")).toBe("pending");
+		const { body } = await resources(on.server, "vercel");
+		expect(body.resources).toContainEqual(expect.objectContaining({ id: project.id, name: "shop" }));
+		const connected = await connect("vercel", { vercel_project_id: "shop" });
+		expect([connected.status, connected.body.integration]).toEqual([
+			201,
+			expect.objectContaining({ state: "active", external_id: project.id }),
+		]);
+		expect((await endedJob(on.server, on.tenant, connected.body.job.id)).state).toBe("completed");
+		expect(project.variables.map(({ key }) => key).sort()).toEqual(["DATABASE_URL", "DATABASE_URL_UNPOOLED"]);
+	});
+
+	it("a project that was connected before is active again with the new token, and is pushed to", async () => {
+		const project = on.vercel.addProject({ name: "blog" });
+		const token = on.vercel.addToken();
+		const first = await connect("vercel", { vercel_project_id: "blog", token, team_id: on.vercel.teamId });
+		await endedJob(on.server, on.tenant, first.body.job.id);
+		on.vercel.revokeToken(token);
+		project.variables.length = 0;
+		expect((await grant("vercel"))?.get("status")).toBe("active");
+		const [job] = await newJobs();
+		expect(job?.id).not.toBe(first.body.job.id);
+		expect((await endedJob(on.server, on.tenant, job?.id ?? "")).state).toBe("completed");
+		expect(project.variables.map(({ key }) => key).sort()).toEqual(["DATABASE_URL", "DATABASE_URL_UNPOOLED"]);
+		const actions = await on.server.sql<{ action: string; actor_kind: string }>(
+			"select action, actor_kind from audit_events order by id desc limit 1",
+		);
+		expect(actions).toEqual([{ action: "project.integration.connected", actor_kind: "api_key" }]);
+	});
+
+	it("one that the user disabled stays so", async () => {
+		await grant("netlify");
+		const path = `/v1/projects/${on.tenant.projectId}/integrations/netlify`;
+		await on.server.call("PUT", path, { key: on.tenant.key, body: { state: "disabled" } });
+		expect((await grant("netlify"))?.get("status")).toBe("disabled");
+		expect(await newJobs()).toEqual([]);
+	});
+});
+
+describe("a token that expires", () => {
+	const renewals = () =>
+		on.netlify.exchanges.filter(
+			({ path, body }) =>
+				path === "/oauth/token" && (body as { grant_type?: string }).grant_type === "refresh_token",
+		);
+
+	/** As many replicas as are asked for, whose clocks have seen the time go by. */
+	function replicas(count: number): Promise<TestServer[]> {
+		const env = { ...clientEnv(on.vercel, on.netlify), PUBLIC_URL: on.server.url, ROLE: "api" };
+		const { databaseUrl } = on.server;
+		return Promise.all(Array.from({ length: count }, () => startTestServer({ env, databaseUrl })));
+	}
+
+	it("is renewed before it is used, once, on however many replicas it is asked for", async () => {
+		on.netlify.quirks.tokensExpire = true;
+		await grant("netlify");
+		const before = renewals().length;
+		expect((await resources(on.server, "netlify")).status).toBe(200);
+		expect(renewals().length).toBe(before);
+		const [former = ""] = [...on.netlify.tokens.keys()].slice(-1);
+		await on.server.advance(2 * 3600_000);
+		const servers = await replicas(2);
+		on.netlify.revokeToken(former);
+		const asked = await Promise.all(
+			[...servers, ...servers, ...servers].map((server) => resources(server, "netlify")),
+		);
+		expect(asked.map(({ status, text }) => [status, text.length > 20])).toEqual(Array(6).fill([200, true]));
+		expect(renewals().length).toBe(before + 1);
+		const secrets = [...on.netlify.tokens.keys(), ...on.netlify.oauth.refresh.keys()].filter(
+			(each) => each.length > 20,
+		);
+		expect(secrets.length).toBeGreaterThan(1);
+		for (const secret of secrets) expect(on.logged()).not.toContain(secret);
+	});
+
+	it("that cannot be renewed is a 400 that says so, an outage a 502 that a later try gets over", async () => {
+		on.netlify.quirks.tokensExpire = true;
+		await grant("netlify");
+		await on.server.advance(2 * 3600_000);
+		const [server] = await replicas(1);
+		if (!server) throw new Error("There is no replica.");
+		on.netlify.failNext(503, { path: /oauth/ });
+		expect((await resources(server, "netlify")).status).toBe(502);
+		expect((await resources(server, "netlify")).status).toBe(200);
+		await on.server.advance(2 * 3600_000);
+		on.netlify.oauth.refresh.clear();
+		const [later] = await replicas(1);
+		const refused = later && (await resources(later, "netlify"));
+		expect([refused?.status, refused?.body.code]).toEqual([400, "provider.invalid_grant"]);
+	});
+
+	it("is not renewed any more once the user gave another one", async () => {
+		on.netlify.quirks.tokensExpire = true;
+		await grant("netlify");
+		const { status } = await connect("netlify", { site_id: on.netlify.site.id, token: on.netlify.token });
+		expect(status).toBe(201);
+		await on.server.advance(2 * 3600_000);
+		const before = renewals().length;
+		const [server] = await replicas(1);
+		expect(server && (await resources(server, "netlify")).status).toBe(200);
+		expect(renewals().length).toBe(before);
+		expect(await integrationOf(on, on.tenant, "netlify")).toMatchObject({ state: "active" });
+	});
+});
