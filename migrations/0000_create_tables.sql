@@ -98,6 +98,52 @@ CREATE TABLE "delivery_lanes" (
 	"served_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
 ) WITH (fillfactor = 50);
 --> statement-breakpoint
+CREATE TABLE "deployment_branches" (
+	"integration_id" uuid NOT NULL,
+	"branch" text NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"project_id" uuid NOT NULL,
+	"preview_database_id" uuid,
+	"pushed_preview_id" uuid,
+	"pushed_to" text,
+	"pushed_at" timestamp (3) with time zone,
+	"redeployed_preview_id" uuid,
+	"last_error" text,
+	"failed_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL,
+	CONSTRAINT "deployment_branches_integration_id_branch_pk" PRIMARY KEY("integration_id","branch")
+);
+--> statement-breakpoint
+CREATE TABLE "deployments" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"project_id" uuid NOT NULL,
+	"integration_id" uuid NOT NULL,
+	"provider" text NOT NULL,
+	"external_id" text NOT NULL,
+	"state" text NOT NULL,
+	"state_at" timestamp (3) with time zone NOT NULL,
+	"announced" text[] NOT NULL,
+	"context" text NOT NULL,
+	"is_preview" boolean NOT NULL,
+	"branch" text,
+	"commit_sha" text,
+	"commit_message" text,
+	"commit_author" text,
+	"pull_request" bigint,
+	"is_fork" boolean,
+	"url" text,
+	"inspect_url" text,
+	"error_code" text,
+	"preview_database_id" uuid,
+	"last_error" text,
+	"started_at" timestamp (3) with time zone NOT NULL,
+	"ready_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "pushed_variables" (
 	"integration_id" uuid NOT NULL,
 	"organization_id" uuid NOT NULL,
@@ -343,6 +389,10 @@ CREATE INDEX "deliveries_event_idx" ON "deliveries" USING btree ("event_id","id"
 CREATE INDEX "delivery_attempts_delivery_idx" ON "delivery_attempts" USING btree ("delivery_id","number","id");--> statement-breakpoint
 CREATE INDEX "delivery_exhaustions_waiting_idx" ON "delivery_exhaustions" USING btree ("told_at") WHERE count > 0;--> statement-breakpoint
 CREATE INDEX "delivery_lanes_due_idx" ON "delivery_lanes" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
+CREATE INDEX "deployment_branches_preview_idx" ON "deployment_branches" USING btree ("preview_database_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "deployments_external_key" ON "deployments" USING btree ("project_id","provider","external_id");--> statement-breakpoint
+CREATE INDEX "deployments_project_idx" ON "deployments" USING btree ("project_id","id");--> statement-breakpoint
+CREATE INDEX "deployments_branch_idx" ON "deployments" USING btree ("integration_id",md5("branch"),"started_at");--> statement-breakpoint
 CREATE INDEX "event_idempotency_keys_expiry_idx" ON "event_idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "events_type_idx" ON "events" USING btree ("organization_id","type","id");--> statement-breakpoint
 CREATE INDEX "inbound_dedup_keys_expiry_idx" ON "inbound_dedup_keys" USING btree ("expires_at");--> statement-breakpoint

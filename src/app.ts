@@ -18,6 +18,7 @@ import { newRequestId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
 import { replayRoutes } from "./deliveries/replay/replay-routes.ts";
 import { deliveryRoutes } from "./deliveries/routes.ts";
+import { deploymentRoutes } from "./deployments/routes.ts";
 import { repush } from "./env-sync/enqueue-push.ts";
 import { eventCatalogue } from "./event-catalogue.ts";
 import { eventTypeRoutes } from "./events/event-type-routes.ts";
@@ -142,6 +143,7 @@ function apiScope(app: Api, ctx: Context, load: () => Load): void {
 	oauthRoutes(app, ctx);
 	inboundEventRoutes(app, ctx);
 	userRoutes(app, ctx);
+	deploymentRoutes(app, ctx);
 	eventRoutes(app, ctx);
 	eventTypeRoutes(app, eventCatalogue());
 	endpointRoutes(app, ctx);

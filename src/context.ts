@@ -8,6 +8,8 @@ import { backlogStore } from "./deliveries/backlog-store.ts";
 import { byHandStore } from "./deliveries/by-hand-store.ts";
 import { replayStore } from "./deliveries/replay/replay-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
+import { branchStore } from "./deployments/branch-store.ts";
+import { deploymentStore } from "./deployments/store.ts";
 import { pushedVariableStore } from "./env-sync/store.ts";
 import { publishEvents } from "./events/publish-events.ts";
 import { publishStore } from "./events/publish-store.ts";
@@ -44,6 +46,7 @@ export type TaskData = {
 	"projects.drop_expired": Record<string, never>;
 	"previews.delete_due": Record<string, never>;
 	"oauth.discard_expired": Record<string, never>;
+	"branches.sweep": Record<string, never>;
 	"tables.maintain": Record<string, never>;
 };
 
@@ -129,6 +132,8 @@ function createStores(database: Database) {
 		previews: previewStore(database),
 		jobs: jobStore(database),
 		integrations: integrationStore(database),
+		deployments: deploymentStore(database),
+		branches: branchStore(database),
 		platformLeases: leaseStore(database),
 		pushedVariables: pushedVariableStore(database),
 		oauthFlows: oauthFlowStore(database),

@@ -1,3 +1,4 @@
+import { DeploymentWire } from "./deployments/wire.ts";
 import * as example from "./event-examples.ts";
 import { type CatalogueType, type EventType, publisherTypes, serverTypes } from "./events/event-types.ts";
 import { IntegrationWire } from "./integrations/wire.ts";
@@ -54,9 +55,7 @@ const ofJob = allOf({ job: JobWire });
 const ofProject = allOf({ project: ProjectWire });
 const ofPreview = allOf({ preview: PreviewWire });
 const ofIntegration = allOf({ integration: IntegrationWire });
-const ofDeployment = allOf({
-	deployment: allOf({ id: text, project_id: text, provider: text, state: text }),
-});
+const ofDeployment = allOf({ deployment: DeploymentWire });
 const failedEndpoint = { endpoint_id: text, url: text, name: textOrNull };
 /** What publishers say in these is theirs. */
 const ofPublisher = { type: "object", description: "As its publisher sent it." };
@@ -64,7 +63,7 @@ const ofPublisher = { type: "object", description: "As its publisher sent it." }
 const deployment = (description: string, state: string): Entry => ({
 	description,
 	data: ofDeployment,
-	example: { deployment: { ...example.deployment, state } },
+	example: { deployment: { ...example.deployment, state, ...(state === "ready" ? {} : { ready_at: null }) } },
 });
 
 const entries: Record<CatalogueType, Entry> = {

@@ -1,3 +1,4 @@
+import type { toDeploymentWire } from "./deployments/wire.ts";
 import type { toIntegrationWire } from "./integrations/wire.ts";
 import type { toJobWire } from "./jobs/wire.ts";
 import type { toPreviewWire } from "./previews/wire.ts";
@@ -103,14 +104,30 @@ export const integration: ReturnType<typeof toIntegrationWire> = {
 	updated_at: at,
 };
 
-export const deployment = {
+export const deployment: ReturnType<typeof toDeploymentWire> = {
 	id: "dep_01kg9v3v00e11s8000000000a7",
 	project_id: projectId,
+	integration_id: "int_01kg9v3v00e11s8000000000a9",
 	provider: "vercel",
+	external_id: "dpl_2x",
 	state: "ready",
+	context: "preview",
+	is_preview: true,
 	branch: "checkout",
+	commit_sha: "6dcb09b5b57875f334f61aebed695e2e4193db5e",
+	commit_message: "Ask for the address first",
+	commit_author: "ada",
+	pull_request: 12,
+	is_fork: false,
 	url: "https://shop-checkout.example.app",
+	inspect_url: null,
+	error_code: null,
+	preview_database_id: preview.id,
+	last_error: null,
+	started_at: at,
+	ready_at: at,
 	created_at: at,
+	updated_at: at,
 };
 
 export const user = {

@@ -3,6 +3,11 @@ import type { IntegrationId, JobId } from "./core/ids.ts";
 import type { Engine } from "./deliveries/engine/engine.ts";
 import { replayJobType } from "./deliveries/replay/replay.ts";
 import { runReplay } from "./deliveries/replay/run-replay.ts";
+import { branchHooks } from "./deployments/branch-hooks.ts";
+import { branchJobType } from "./deployments/enqueue-branch.ts";
+import { recordListed } from "./deployments/record-listed.ts";
+import { sweepBranches } from "./deployments/sweep-branches.ts";
+import { syncBranch } from "./deployments/sync-branch.ts";
 import { pushType, repush } from "./env-sync/enqueue-push.ts";
 import { syncEnv } from "./env-sync/sync-env.ts";
 import { applyInbound } from "./inbound/apply-inbound.ts";
@@ -30,7 +35,7 @@ const everyMinute = "* * * * *";
 /** Every task and its operation, every schedule. */
 export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record<keyof TaskData, TaskWorker> {
 	const types = jobTypes(ctx);
-	const reconcile = reconcilePlatform({ recordDeployments: async () => undefined });
+	const reconcile = reconcilePlatform({ recordDeployments: recordListed });
 	return {
 		"jobs.run": {
 			// A crash is noticed by the missing heartbeat; retries of failed attempts are the job's own.
@@ -97,6 +102,7 @@ type Scheduled =
 	| "projects.drop_expired"
 	| "previews.delete_due"
 	| "oauth.discard_expired"
+	| "branches.sweep"
 	| "tables.maintain";
 
 function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
@@ -113,18 +119,9 @@ function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 			schedule: everyHour,
 			handle: async () => void (await dropExpiredProjects(ctx)),
 		},
-		"previews.delete_due": {
-			queue: { policy: "exclusive", expireInSeconds: 600, retryLimit: 0, deleteAfterSeconds: 600 },
-			concurrency: 1,
-			schedule: everyMinute,
-			handle: () => deleteDuePreviews(ctx),
-		},
-		"oauth.discard_expired": {
-			queue: { policy: "exclusive", expireInSeconds: 60, retryLimit: 0, deleteAfterSeconds: 600 },
-			concurrency: 1,
-			schedule: everyMinute,
-			handle: () => discardExpiredFlows(ctx),
-		},
+		"previews.delete_due": sweep(() => deleteDuePreviews(ctx)),
+		"branches.sweep": sweep(() => sweepBranches(ctx)),
+		"oauth.discard_expired": sweep(() => discardExpiredFlows(ctx)),
 		"tables.maintain": {
 			queue: {
 				policy: "exclusive",
@@ -140,13 +137,23 @@ function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 	};
 }
 
+function sweep(handle: () => Promise<void>): TaskWorker {
+	return {
+		queue: { policy: "exclusive", expireInSeconds: 600, retryLimit: 0, deleteAfterSeconds: 600 },
+		concurrency: 1,
+		schedule: everyMinute,
+		handle,
+	};
+}
+
 function jobTypes(ctx: Context): Record<string, JobType> {
 	return {
 		"instance.create": createInstance,
 		"instance.destroy": destroyInstance({ disconnectIntegrations, deletePreviews: deletePreviewsOf }),
 		"project.rotate_credentials": rotateCredentials({ repush: repush(ctx) }),
 		[replayJobType]: { run: runReplay },
-		...previewJobTypes,
+		...previewJobTypes(branchHooks),
+		[branchJobType]: syncBranch,
 		...integrationJobTypes(ctx),
 		[pushType]: syncEnv(ctx),
 	};

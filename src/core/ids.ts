@@ -28,6 +28,7 @@ export type ApiKeyId = Id<"key">;
 export type IntegrationId = Id<"int">;
 export type JobId = Id<"job">;
 export type PreviewId = Id<"pvw">;
+export type DeploymentId = Id<"dep">;
 export type EndpointId = Id<"whe">;
 export type SecretId = Id<"src">;
 export type EventId = Id<"evt">;

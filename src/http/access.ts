@@ -137,9 +137,8 @@ async function locate(
 	for (const [name, value] of Object.entries(params)) {
 		const locator = locators[name];
 		if (!locator) continue;
-		const owner =
-			ownOrganization(value, request.principal) ??
-			(isId(locator.prefix, value) ? await locator.find(value, params) : null);
+		const isNamed = isId(locator.prefix, value);
+		const owner = isNamed ? (ownOrganization(value, principal) ?? (await locator.find(value, params))) : null;
 		const isConsistent = owners.every((outer) => outer.organizationId === owner?.organizationId);
 		if (!owner || !isOwnedBy(owner, principal) || !isConsistent) throw notFound(locator.noun);
 		owners.push(owner);

@@ -17,6 +17,7 @@ import {
 } from "../user-sync/apply-user-changes.ts";
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
 import { userEventData } from "../user-sync/synced-user.ts";
+import { applyDeploymentEvents } from "./apply-deployment-events.ts";
 import { type InboundWebhook, runOf } from "./inbound-webhook.ts";
 import { type Reading, readChanges } from "./read-changes.ts";
 import type { InboundOutcome } from "./store.ts";
@@ -27,11 +28,13 @@ const batchSize = 200;
 const backoffSecondsMax = 60;
 
 /**
- * Lets an integration's received webhooks take effect in the project's database, oldest first, and announces what
- * they changed. While that database is away they wait, and this runs again later. Safe to run twice and to be
+ * Lets an integration's received webhooks take effect, oldest first, and announces what they changed: deployments in
+ * our own rows, users in the project's database. While that database is away they wait, and this runs again later. Safe to run twice and to be
  * killed anywhere: nothing is lost and nothing is announced twice.
  */
 export async function applyInbound(ctx: Context, { integrationId, signal }: Input): Promise<void> {
+	const platform = await findPlatform(ctx, integrationId);
+	if (platform) return applyDeploymentEvents(ctx, platform, signal);
 	const found = await findTarget(ctx, integrationId);
 	if (!found) return ctx.stores.inbound.ignoreWaiting(integrationId);
 	const { integration } = found;
@@ -52,6 +55,14 @@ export async function applyInbound(ctx: Context, { integrationId, signal }: Inpu
 		if (!isTroubleOutside(error)) throw error;
 		await postpone(ctx, integration, error);
 	}
+}
+
+/** Null for an integration with an auth provider, and for one that is gone. */
+async function findPlatform(ctx: Pick<Context, "stores" | "providers">, id: IntegrationId) {
+	const integration = await ctx.stores.integrations.find(id);
+	if (!integration || integration.deletedAt) return null;
+	const provider = ctx.providers.deployment.find((each) => each.id === integration.provider);
+	return provider ? { integration, provider } : null;
 }
 
 type Target = { integration: Integration; project: Project; provider: AuthProvider };

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Context } from "../context.ts";
 import { AppError, notFound } from "../core/errors.ts";
-import { exhaustive } from "../core/exhaustive.ts";
 import { type IntegrationId, isId, newId } from "../core/ids.ts";
 import type { Integration } from "../integrations/integration.ts";
 import { liveSigningSecrets } from "../integrations/integration-secrets.ts";
-import { sqlState } from "../platform/db-errors.ts";
-import type { AuthProvider, InboundEvent, WebhookHeaders, WebhookVerdict } from "../providers/provider.ts";
+import { isValueRefused } from "../platform/db-errors.ts";
+import type { AuthProvider, InboundEvent, WebhookHeaders } from "../providers/provider.ts";
+import { signatureRefused, unreadable } from "./errors.ts";
+import { shortened } from "./event-key.ts";
 import type { RejectionRecorder } from "./rejection-recorder.ts";
 
 type Input = {
@@ -18,8 +19,6 @@ type Input = {
 	/** Of the caller. */
 	address: string;
 };
-
-const eventIdLengthMax = 255;
 
 const noSecretSeconds = 30;
 
@@ -64,7 +63,7 @@ function verify(
 	const secrets = liveSigningSecrets(ctx.vault, integration, now);
 	if (secrets.length === 0) throw noSecret(provider);
 	const verdict = provider.verifyWebhook({ rawBody, headers, secrets, now });
-	if (verdict !== "genuine") throw refusal(verdict);
+	if (verdict !== "genuine") throw signatureRefused(verdict);
 	const includePrivateMetadata = integration.config.includePrivateMetadata ?? false;
 	const events = provider.readWebhook(rawBody, headers, { includePrivateMetadata });
 	if (!events) throw unreadable();
@@ -87,38 +86,6 @@ function mayBeOf({ externalId }: Integration, instance: string | null): boolean 
 	return externalId === instance || externalId.startsWith(`${instance}.`);
 }
 
-function refusal(verdict: Exclude<WebhookVerdict, "genuine">): AppError {
-	switch (verdict) {
-		case "missing_signature":
-			return new AppError(
-				"unauthenticated",
-				"webhook.missing_signature",
-				"The webhook carries no signature.",
-			);
-		case "bad_signature":
-			return new AppError(
-				"unauthenticated",
-				"webhook.bad_signature",
-				"The webhook's signature is not right.",
-			);
-		case "stale":
-			return new AppError(
-				"unauthenticated",
-				"webhook.stale",
-				"The webhook was signed more than five minutes from now.",
-			);
-		case "malformed":
-			return unreadable();
-		default:
-			return exhaustive(verdict);
-	}
-}
-
-function unreadable(cause?: unknown): AppError {
-	const sentence = "The body is not what this provider sends.";
-	return new AppError("invalid", "webhook.unreadable", sentence, cause === undefined ? {} : { cause });
-}
-
 /** False when all of the events came before. */
 async function store(
 	ctx: Pick<Context, "stores">,
@@ -126,25 +93,26 @@ async function store(
 	events: readonly InboundEvent[],
 	rawBody: Buffer,
 ): Promise<boolean> {
-	const webhooks = events.map(({ providerEventId, type, document, occurredAt }) => ({
-		id: newId("inb"),
-		providerEventId: shortened(providerEventId),
-		type,
-		document,
-		occurredAt,
-	}));
 	const bodyHash = createHash("sha256").update(rawBody).digest();
+	const webhooks = events.map((event) => ({
+		id: newId("inb"),
+		organizationId: integration.organizationId,
+		projectId: integration.projectId,
+		integrationId: integration.id,
+		provider: integration.provider,
+		providerEventId: shortened(event.providerEventId),
+		alternateEventId: null,
+		type: event.type,
+		state: "received" as const,
+		document: JSON.stringify(event.document),
+		bodyHash,
+		occurredAt: event.occurredAt,
+	}));
 	try {
-		return await ctx.stores.inbound.insert(integration, { bodyHash, webhooks });
+		return await ctx.stores.inbound.insert(webhooks);
 	} catch (error) {
 		// A value that Postgres cannot hold is the body's fault: the provider's next try would bring it again.
-		if (/^(22|54)/.test(sqlState(error) ?? "")) throw unreadable(error);
+		if (isValueRefused(error)) throw unreadable(error);
 		throw error;
 	}
-}
-
-/** A key of any length fits into the index. */
-function shortened(providerEventId: string): string {
-	if (providerEventId.length <= eventIdLengthMax) return providerEventId;
-	return `sha256:${createHash("sha256").update(providerEventId).digest("hex")}`;
 }

@@ -4,14 +4,16 @@ import type { Context } from "../context.ts";
 import { AppError } from "../core/errors.ts";
 import { answers } from "../http/wire.ts";
 import { operationName } from "../integrations/find-provider.ts";
+import type { DeploymentProvider } from "../providers/deployment-provider.ts";
 import type { AuthProvider } from "../providers/provider.ts";
+import { unavailable } from "./errors.ts";
+import { receivePlatformWebhook } from "./receive-platform-webhook.ts";
 import { receiveWebhook } from "./receive-webhook.ts";
 import { createRejectionRecorder, type RejectionRecorder } from "./rejection-recorder.ts";
 import { createWaker } from "./wake-integration.ts";
 import { ReceivedWire } from "./wire.ts";
 
 const tags = ["Integrations"];
-const busySeconds = 5;
 
 /** What providers call. For the scope of raw bodies: no credentials of ours, the provider's signature counts. */
 export function inboundRoutes(app: Api, ctx: Context): void {
@@ -21,6 +23,11 @@ export function inboundRoutes(app: Api, ctx: Context): void {
 	for (const provider of ctx.providers.auth) {
 		for (const [at, pathName] of provider.pathNames.entries()) {
 			receiveRoute(app, ctx, { provider, pathName, isMain: at === 0, rejections, wake });
+		}
+	}
+	for (const provider of ctx.providers.deployment) {
+		for (const [at, pathName] of provider.pathNames.entries()) {
+			receivePlatformRoute(app, ctx, { provider, pathName, isMain: at === 0, rejections, wake });
 		}
 	}
 }
@@ -62,7 +69,7 @@ function receiveRoute(
 				if (waiting) wake(waiting);
 				return { received: true as const };
 			} catch (error) {
-				const refusal = error instanceof AppError ? error : ourTrouble(ctx, error);
+				const refusal = asRefusal(ctx, error);
 				ctx.meters.inbound(provider.id, refusal.code);
 				throw refusal;
 			}
@@ -70,12 +77,46 @@ function receiveRoute(
 	});
 }
 
-/** Whatever it is, the provider should try again. */
-function ourTrouble(ctx: Pick<Context, "log">, cause: unknown): AppError {
-	ctx.log.error({ err: cause }, "a webhook could not be received");
-	const sentence = "The webhook could not be stored just now; try again shortly.";
-	return new AppError("unavailable", "webhook.unavailable", sentence, {
-		cause,
-		retryAfterSeconds: busySeconds,
+function asRefusal(ctx: Pick<Context, "log">, error: unknown): AppError {
+	if (error instanceof AppError) return error;
+	ctx.log.error({ err: error }, "a webhook could not be received");
+	return unavailable(error);
+}
+
+type PlatformRoute = Omit<ReceiveRoute, "provider"> & { provider: DeploymentProvider };
+
+function receivePlatformRoute(
+	app: Api,
+	ctx: Context,
+	{ provider, pathName, isMain, rejections, wake }: PlatformRoute,
+): void {
+	app.post(`/v1/integrations/${pathName}/webhook/:projectID/:token`, {
+		schema: {
+			tags,
+			security: [],
+			...(isMain ? { operationId: `receive${operationName(provider)}` } : { hide: true }),
+			params: Type.Object({ projectID: Type.String(), token: Type.String() }),
+			querystring: Type.Object({
+				event: Type.Optional(Type.String({ description: "What a hook of one event is for." })),
+			}),
+			response: answers({ 200: ReceivedWire }),
+		},
+		handler: async (request) => {
+			const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+			const { params, query, headers, ip: address } = request;
+			const { projectID: projectId, token } = params;
+			const event = query.event ?? null;
+			const input = { provider, projectId, token, event, rawBody, headers, address };
+			try {
+				const waiting = await receivePlatformWebhook(ctx, rejections, input);
+				ctx.meters.inbound(provider.id, waiting ? "new" : "no_effect");
+				if (waiting) wake(waiting);
+				return { received: true as const };
+			} catch (error) {
+				const refusal = asRefusal(ctx, error);
+				ctx.meters.inbound(provider.id, refusal.code);
+				throw refusal;
+			}
+		},
 	});
 }

@@ -1,43 +1,40 @@
 import { and, asc, desc, eq, getTableColumns, inArray, lt, sql } from "drizzle-orm";
+import { createBatcher } from "../core/batcher.ts";
 import { fromUuid, type InboundId, type IntegrationId, toUuid } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
+import { isStatementRefused } from "../platform/db-errors.ts";
 import type { InboundState, InboundSummary, InboundWebhook } from "./inbound-webhook.ts";
+import { insertSql, insertValues, type NewInboundWebhook } from "./insert-query.ts";
 import { inboundWebhooks } from "./table.ts";
-
-type Receiver = Pick<InboundWebhook, "organizationId" | "projectId" | "provider"> & { id: IntegrationId };
-
-/** The events of one request. */
-export type NewInboundWebhooks = Pick<InboundWebhook, "bodyHash"> & {
-	webhooks: Pick<InboundWebhook, "id" | "providerEventId" | "type" | "document" | "occurredAt">[];
-};
 
 /** How one run of an event ended. `processedAt` is that of the row when the run began. */
 export type InboundOutcome = Pick<InboundWebhook, "id" | "processedAt" | "error"> & { state: InboundState };
 
 /** What one batch may hold at most, as text: documents are up to 5 MiB each. */
 const batchBytesMax = 16 * 1024 * 1024;
-const keyDays = 30;
+const requestsMax = 100;
 
 const { document: _document, bodyHash: _bodyHash, ...summaryColumns } = getTableColumns(inboundWebhooks);
 
 export function inboundStore({ orm, prepared }: Database) {
+	const insertRequests = async (requests: readonly (readonly NewInboundWebhook[])[]): Promise<boolean[]> => {
+		const values = insertValues(withoutRepeats(requests.flat()));
+		const rows = await prepared<{ id: string }>("insert_inbound_webhooks", insertSql, values);
+		const stored = new Set(rows.map((row) => fromUuid("inb", row.id)));
+		return requests.map((webhooks) => webhooks.some(({ id }) => stored.has(id)));
+	};
 	return {
 		/**
-		 * Stores the events of one request under their dedup keys, in one statement: all together or, when it fails,
-		 * none. What is there already stays. False when that is so of all.
+		 * Stores the events of one request under their dedup keys, all together or, when it fails, none; requests that
+		 * come at the same time go into one statement. What is there already stays. False when that is so of all.
 		 */
-		async insert(integration: Receiver, { bodyHash, webhooks }: NewInboundWebhooks): Promise<boolean> {
-			const byKey = new Map(webhooks.map((webhook) => [webhook.providerEventId, webhook]));
-			const rows = await prepared("insert_inbound_webhooks", insertSql, [
-				toUuid(integration.organizationId),
-				toUuid(integration.id),
-				toUuid(integration.projectId),
-				integration.provider,
-				bodyHash,
-				JSON.stringify([...byKey.values()].map(toInsertRow)),
-			]);
-			return rows.length > 0;
-		},
+		insert: createBatcher<readonly NewInboundWebhook[], boolean>({
+			run: insertRequests,
+			itemsMax: requestsMax,
+			weightMax: batchBytesMax,
+			weigh: (webhooks) => webhooks.reduce((sum, { document }) => sum + document.length, 0),
+			isOfOneItem: isStatementRefused,
+		}),
 
 		/** The oldest that wait, at most `limit` and at most 16 MiB of documents, but always one. */
 		async listWaiting(integrationId: IntegrationId, limit: number): Promise<InboundWebhook[]> {
@@ -135,35 +132,22 @@ export function inboundStore({ orm, prepared }: Database) {
 	};
 }
 
-function toInsertRow(webhook: NewInboundWebhooks["webhooks"][number]) {
-	const { id, providerEventId, type, document, occurredAt } = webhook;
-	return { id: toUuid(id), provider_event_id: providerEventId, type, document, occurred_at: occurredAt };
-}
-
-// The keys' rows come first: of twenty requests at once, nineteen wait for them and then write nothing. They come
-// in one order, so that two requests with the same events do not wait for each other.
-const insertSql = `
-with wanted as (
-	select * from jsonb_to_recordset($6::jsonb)
-		as w(id uuid, provider_event_id text, type text, document jsonb, occurred_at timestamptz)
-), keys as (
-	insert into inbound_dedup_keys as k (organization_id, integration_id, provider_event_id, inbound_id, expires_at)
-	select $1::uuid, $2::uuid, provider_event_id, id, clock_now() + interval '${keyDays} days'
-	from wanted order by provider_event_id
-	on conflict (organization_id, integration_id, provider_event_id) do update
-		set inbound_id = excluded.inbound_id, expires_at = excluded.expires_at
-		where k.expires_at <= clock_now()
-	returning inbound_id
-)
-insert into inbound_webhooks (organization_id, id, project_id, integration_id, provider, provider_event_id, type,
-	state, document, body_hash, occurred_at)
-select $1, id, $3, $2, $4, provider_event_id, type, 'received', document, $5, occurred_at
-from wanted where id in (select inbound_id from keys)
-returning id`;
-
 const settleSql = `
 update inbound_webhooks w
 set state = o.state, error = o.error, processed_at = clock_now()
 from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) as o(id, state, error, began)
 where w.integration_id = $1 and w.id = o.id and w.state = 'received' and w.processed_at is not distinct from o.began
 returning w.id`;
+
+/** Those that share no key with an earlier one: the others are that one come again. */
+function withoutRepeats(webhooks: readonly NewInboundWebhook[]): NewInboundWebhook[] {
+	const keys = new Set<string>();
+	return webhooks.filter((webhook) => {
+		const own = [webhook.providerEventId, webhook.alternateEventId].flatMap((key) =>
+			key === null ? [] : [`${webhook.integrationId} ${key}`],
+		);
+		const isRepeated = own.some((key) => keys.has(key));
+		for (const key of own) keys.add(key);
+		return !isRepeated;
+	});
+}

@@ -1,4 +1,5 @@
 import { and, desc, eq, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { createBatcher } from "../core/batcher.ts";
 import type { IntegrationId, ProjectId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 import type { Integration, IntegrationStatus, Rejections } from "./integration.ts";
@@ -35,6 +36,20 @@ export function integrationStore({ orm }: Database) {
 				.where(and(eq(integrations.projectId, projectId), eq(integrations.provider, provider), living));
 			return row ?? null;
 		},
+
+		/** The same as `findByProvider`; what is asked for at the same time goes into one statement. */
+		findForWebhook: createBatcher<Pick<Integration, "projectId" | "provider">, Integration | null>({
+			run: async (keys) => {
+				const projectIds = [...new Set(keys.map(({ projectId }) => projectId))];
+				const rows = await orm
+					.select()
+					.from(integrations)
+					.where(and(inArray(integrations.projectId, projectIds), living));
+				const found = new Map(rows.map((row) => [`${row.projectId} ${row.provider}`, row]));
+				return keys.map(({ projectId, provider }) => found.get(`${projectId} ${provider}`) ?? null);
+			},
+			itemsMax: 200,
+		}),
 
 		/** Newest first. With a limit, one row more than that, to show whether there are more. */
 		async list(

@@ -15,3 +15,14 @@ export function brokenConstraint(error: unknown): string | null {
 	}
 	return null;
 }
+
+/** Whether a value, or its size, is more than Postgres can hold: tried again it would be refused again. */
+export function isValueRefused(error: unknown): boolean {
+	return /^(22|54)/.test(sqlState(error) ?? "");
+}
+
+/** Whether the database refused what a statement holds, not the work as such: with other values it may pass. */
+export function isStatementRefused(error: unknown): boolean {
+	const state = sqlState(error);
+	return state !== null && !/^(08|53|57)/.test(state);
+}

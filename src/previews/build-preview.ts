@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { PreviewId } from "../core/ids.ts";
 import { JobClaimLost } from "../jobs/errors.ts";
-import type { JobRun, JobType } from "../jobs/job-type.ts";
+import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
 import { letLogIn } from "../projects/cluster-database.ts";
 import { projectDeleting } from "../projects/errors.ts";
 import { makeEmptyDatabase } from "../projects/make-empty-database.ts";
@@ -13,6 +13,7 @@ import { previewDeleting } from "./errors.ts";
 import type { Preview } from "./preview.ts";
 import { openPassword } from "./preview-credentials.ts";
 import { previewEvent } from "./preview-event.ts";
+import type { PreviewHooks } from "./preview-hooks.ts";
 import { removeDatabase } from "./remove-database.ts";
 
 /**
@@ -20,28 +21,40 @@ import { removeDatabase } from "./remove-database.ts";
  * project's. Nothing half-made is kept: an attempt that was cut off is begun again from nothing, until the database
  * is whole. The login comes last.
  */
-export const buildPreview: JobType = {
-	run: async (ctx, run) => {
-		const preview = await findWanted(ctx, run);
-		// A job that failed may be retried after another one has built the preview.
-		if (preview.state === "ready") return undefined;
-		const project = await ctx.stores.projects.find(preview.projectId);
-		if (!project || project.state === "deleting") throw projectDeleting();
-		run.say(`validated preview database ${preview.name} of project ${project.slug} (${project.id})`);
-		if (run.job.progress.built !== true) await build(ctx, run, preview, project);
-		await open(ctx, run, preview);
-		return async (tx) => {
-			const changes = { state: "ready", lastError: null } as const;
-			const ready = await tx.stores.previews.updateFrom(preview.id, ["provisioning", "failed"], changes);
-			return ready ? [previewEvent(ctx, ready, "preview.ready")] : [];
-		};
-	},
-	failed: async (tx, job, sentence) => {
-		const changes = { state: "failed", lastError: sentence } as const;
-		await tx.stores.previews.updateFrom(job.previewDatabaseId as PreviewId, ["provisioning"], changes);
-		return [];
-	},
-};
+export function buildPreview(hooks: Pick<PreviewHooks, "ready" | "failed">): JobType {
+	return {
+		run: (ctx, run) => buildAndOpen(ctx, run, hooks),
+		failed: async (tx, job, sentence) => {
+			const changes = { state: "failed", lastError: sentence } as const;
+			const id = job.previewDatabaseId as PreviewId;
+			const failed = await tx.stores.previews.updateFrom(id, ["provisioning"], changes);
+			if (failed) await hooks.failed(tx, failed, sentence);
+			return [];
+		},
+	};
+}
+
+async function buildAndOpen(
+	ctx: Context,
+	run: JobRun,
+	hooks: Pick<PreviewHooks, "ready">,
+): Promise<Settlement | undefined> {
+	const preview = await findWanted(ctx, run);
+	// A job that failed may be retried after another one has built the preview.
+	if (preview.state === "ready") return undefined;
+	const project = await ctx.stores.projects.find(preview.projectId);
+	if (!project || project.state === "deleting") throw projectDeleting();
+	run.say(`validated preview database ${preview.name} of project ${project.slug} (${project.id})`);
+	if (run.job.progress.built !== true) await build(ctx, run, preview, project);
+	await open(ctx, run, preview);
+	return async (tx) => {
+		const changes = { state: "ready", lastError: null } as const;
+		const ready = await tx.stores.previews.updateFrom(preview.id, ["provisioning", "failed"], changes);
+		if (!ready) return [];
+		await hooks.ready(tx, ready);
+		return [previewEvent(ctx, ready, "preview.ready")];
+	};
+}
 
 async function findWanted(ctx: Context, run: JobRun): Promise<Preview> {
 	const preview = await ctx.stores.previews.find(run.job.previewDatabaseId as PreviewId);

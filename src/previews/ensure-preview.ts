@@ -1,4 +1,4 @@
-import type { Context, Transaction } from "../context.ts";
+import type { Transaction } from "../context.ts";
 import type { ProjectId } from "../core/ids.ts";
 import { systemActor } from "../core/principal.ts";
 import type { Job } from "../jobs/job.ts";
@@ -11,18 +11,17 @@ type Input = { projectId: ProjectId; name: string; mode: PreviewMode; ttlHours: 
 /**
  * The project's preview of that name, made unless it is there: callers at the same time get the same one. One that
  * is there lives for at least `ttlHours` from now, and is built again if it had failed. `job` is the one that builds
- * it, null when it stands or is being built. Throws what `createPreview` throws, but never for the name.
+ * it, null when it stands or is being built. Throws what `createPreview` throws, but never for the name, and before
+ * anything is written.
  */
 export async function ensurePreview(
-	ctx: Pick<Context, "transaction">,
+	tx: Transaction,
 	input: Input,
 ): Promise<{ preview: Preview; job: Job | null }> {
-	return ctx.transaction(async (tx) => {
-		const project = await lockProject(tx, input.projectId);
-		const existing = await tx.stores.previews.findByNameForUpdate(project.id, input.name);
-		if (!existing) return addPreview(tx, project, { ...input, actor: systemActor });
-		return keepAlive(tx, existing, input.ttlHours);
-	});
+	const project = await lockProject(tx, input.projectId);
+	const existing = await tx.stores.previews.findByNameForUpdate(project.id, input.name);
+	if (!existing) return addPreview(tx, project, { ...input, actor: systemActor });
+	return keepAlive(tx, existing, input.ttlHours);
 }
 
 async function keepAlive(

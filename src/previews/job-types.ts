@@ -1,10 +1,13 @@
 import type { JobType } from "../jobs/job-type.ts";
 import { buildPreview } from "./build-preview.ts";
 import { dropPreview } from "./drop-preview.ts";
+import type { PreviewHooks } from "./preview-hooks.ts";
 
 /** The jobs of preview databases. */
-export const previewJobTypes: Record<string, JobType> = {
-	"branch.create": buildPreview,
-	"branch.reset": buildPreview,
-	"branch.delete": dropPreview,
-};
+export function previewJobTypes(hooks: PreviewHooks): Record<string, JobType> {
+	return {
+		"branch.create": buildPreview(hooks),
+		"branch.reset": buildPreview(hooks),
+		"branch.delete": dropPreview(hooks),
+	};
+}

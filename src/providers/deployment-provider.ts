@@ -10,6 +10,14 @@ export type PlatformTarget = {
 	teamId: string | null;
 };
 
+/** What a platform says of a target. */
+export type IdentifiedTarget = {
+	target: PlatformTarget;
+	name: string;
+	/** What production is built from; null where the platform does not say. */
+	productionBranch: string | null;
+};
+
 /** With what, where and how long a call may be made. Every call throws ProviderError and retries nothing. */
 export type PlatformAccess = { credentials: Credentials; target: PlatformTarget; signal?: AbortSignal };
 
@@ -137,7 +145,7 @@ export type DeploymentProvider = {
 	refusals: RefusalStatuses;
 
 	/** Checks the token and finds the project or site by id or name. */
-	identify(access: PlatformAccess): Promise<{ target: PlatformTarget; name: string }>;
+	identify(access: PlatformAccess): Promise<IdentifiedTarget>;
 	/** What the token can see, at most 1,000. `target.id` is not looked at. */
 	listResources(
 		access: Pick<PlatformAccess, "credentials" | "signal"> & { teamId: string | null },

@@ -148,7 +148,8 @@ describe("a query", () => {
 	it("refuses the cursor of another kind of list", async () => {
 		const { server, mine } = world;
 		const cursors = new Map<string, string>();
-		for (const prefix of ["org", "prj", "key", "int", "job", "whe", "evt", "whd", "inb", "pvw", "aud"]) {
+		const prefixes = ["org", "prj", "key", "int", "job", "dep", "whe", "evt", "whd", "inb", "pvw", "aud"];
+		for (const prefix of prefixes) {
 			const id = `${prefix}_01h455vb4pex5vsknk084sn02q`;
 			cursors.set(prefix, Buffer.from(id).toString("base64url"));
 		}

@@ -11,6 +11,7 @@ import {
 	uuidFloor,
 } from "../../src/core/ids.ts";
 import { deliveryStore } from "../../src/deliveries/store.ts";
+import { deploymentStore } from "../../src/deployments/store.ts";
 import { eventStore } from "../../src/events/store.ts";
 import { inboundStore } from "../../src/inbound/store.ts";
 import { jobStore } from "../../src/jobs/store.ts";
@@ -19,11 +20,20 @@ import { type Explainer, nodesOf, openExplainer } from "../support/explain.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
 /** The tables that grow without bound; a partition's name begins with its table's. */
-const growing = ["events", "deliveries", "delivery_attempts", "inbound_webhooks", "jobs", "audit_events"];
+const growing = [
+	"events",
+	"deliveries",
+	"delivery_attempts",
+	"inbound_webhooks",
+	"jobs",
+	"audit_events",
+	"deployments",
+];
 
 const stores = {
 	audit: auditStore,
 	deliveries: deliveryStore,
+	deployments: deploymentStore,
 	events: eventStore,
 	inbound: inboundStore,
 	jobs: jobStore,
@@ -77,6 +87,7 @@ const cases: Case[] = [
 	["deliveries.listOfEvent", (database, { eventId }) => deliveryStore(database).listOfEvent(eventId)],
 	["deliveries.listAttempts", (database, { deliveryId }) => deliveryStore(database).listAttempts(deliveryId)],
 	["deliveries.dropOrphans", (database) => deliveryStore(database).dropOrphans()],
+	["deployments.list", (database, { projectId }) => deploymentStore(database).list(projectId, start)],
 	["events.list", (database, { organizationId }) => eventStore(database).list(organizationId, start)],
 	[
 		"events.list after a cursor",
@@ -219,6 +230,10 @@ const inserts = [
 	`insert into jobs (id, organization_id, project_id, type, state, max_attempts, locked_resource, input)
 		select pg_temp.at(n), pg_temp.of('org', n % 20), pg_temp.of('prj', n % 20), 'integration.sync_env',
 			case when n <= 20 then 'pending' else 'completed' end, 5, 'integration:' || n % 20, '{}' from n`,
+	`insert into deployments (id, organization_id, project_id, integration_id, provider, external_id, state, state_at,
+			announced, context, is_preview, branch, started_at)
+		select pg_temp.at(n), pg_temp.of('org', n % 20), pg_temp.of('prj', n % 20), pg_temp.of('int', n % 20), 'vercel',
+			n::text, 'ready', at, '{created}', 'preview', true, 'branch-' || n % 50, at from n`,
 	`insert into audit_events (id, organization_id, project_id, action, actor_kind, metadata)
 		select pg_temp.at(n), pg_temp.of('org', n % 20), pg_temp.of('prj', n % 20), 'project.created', 'api_key', '{}'
 		from n`,

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId, type OrganizationId, type PreviewId, type ProjectId, toUuid } from "../../src/core/ids.ts";
+import { addDeployment } from "../deployments/add-deployment.ts";
 import { receiverPath, signingSecret } from "../integrations/clerk-server.ts";
 import { type Api, type Operation, pathOf, readApi } from "./operations.ts";
 import { startWorld, type World } from "./world.ts";
@@ -57,6 +58,7 @@ function grow(operation: Operation): (() => Promise<unknown>) | null {
 		listJobs: addJob,
 		listPreviewDatabases: addPreview,
 		listIntegrations: null,
+		listDeployments: () => addDeployment(server, mine),
 		listIntegrationEvents: () => {
 			const signed = clerk.signedWebhook("session.ended", { id: "s" }, { secret: signingSecret });
 			const sent = { key: null, rawBody: signed.body, headers: signed.headers };
@@ -202,6 +204,7 @@ describe("a list", () => {
 		const tenant = await server.tenant("bare");
 		const project = `/v1/projects/${tenant.projectId}`;
 		expect(await read(`${project}/integrations`)).toEqual({ ...empty, integrations: [] });
+		expect(await read(`${project}/deployments`)).toEqual({ ...empty, deployments: [] });
 	});
 
 	async function deliverMany(count: number): Promise<void> {

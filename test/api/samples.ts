@@ -34,6 +34,9 @@ function samplesOf({ clerk, vercel, netlify, receiver }: World): Record<string, 
 			status: 200,
 			raw: rawOf(clerk.signedWebhook("session.ended", { id: "sess_2" }, { secret: signingSecret })),
 		},
+		// Neither platform is connected: what each is told then differs.
+		receiveVercel: { status: 404, raw: { rawBody: "{}", headers: {} } },
+		receiveNetlify: { status: 401, raw: { rawBody: "{}", headers: {} } },
 		createOrganization: { status: 201, body: { name: "sample" } },
 		updateOrganization: { status: 200, body: { name: "renamed" } },
 		createApiKey: {

@@ -1,3 +1,4 @@
+import { addDeployment } from "../deployments/add-deployment.ts";
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
 import { newSigningKey } from "../fakes/clerk-keys.ts";
 import { type FakeNetlify, startFakeNetlify } from "../fakes/netlify.ts";
@@ -111,6 +112,7 @@ async function makeThings(
 	await endedJob(server, tenant, job.id);
 	const { preview, job: made } = await post(`/v1/projects/${projectId}/preview-databases`, { name });
 	await endedJob(server, tenant, made.id);
+	await addDeployment(server, tenant);
 	const ids = {
 		orgID: organizationId,
 		projectID: projectId,
@@ -123,6 +125,7 @@ async function makeThings(
 		eventID: event.id,
 		inboundEventID,
 		userID,
+		token: "path-token",
 	};
 	const clerkOrganizationId = `org_${name}`;
 	await server.call("PATCH", organization, { key, body: { clerk_organization_id: clerkOrganizationId } });

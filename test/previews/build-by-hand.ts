@@ -1,5 +1,6 @@
 import type { Context } from "../../src/context.ts";
 import type { PreviewId } from "../../src/core/ids.ts";
+import { branchHooks } from "../../src/deployments/branch-hooks.ts";
 import type { JobRun } from "../../src/jobs/job-type.ts";
 import { buildPreview } from "../../src/previews/build-preview.ts";
 import type { TestServer } from "../support/server.ts";
@@ -21,7 +22,7 @@ export async function runBuild(
 ): Promise<string[]> {
 	const said: string[] = [];
 	const job = { previewDatabaseId: id as PreviewId, progress } as JobRun["job"];
-	const settle = await buildPreview.run(ctx, {
+	const settle = await buildPreview(branchHooks).run(ctx, {
 		job,
 		signal: new AbortController().signal,
 		say: (line) => said.push(line),

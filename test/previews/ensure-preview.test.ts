@@ -18,7 +18,7 @@ afterAll(() => server.close());
 
 function ensure(tenant: Tenant, name: string, ttlHours = 72) {
 	const projectId = tenant.projectId as ProjectId;
-	return ensurePreview(server.ctx, { projectId, name, mode: "empty", ttlHours });
+	return server.ctx.transaction((tx) => ensurePreview(tx, { projectId, name, mode: "empty", ttlHours }));
 }
 
 async function read(tenant: Tenant, id: string) {

@@ -9,6 +9,7 @@ describe("a Netlify token", () => {
 			expect(await netlify.identify({ ...access, target: { id, teamId: null } })).toEqual({
 				target: { id: fake.site.id, teamId: fake.site.accountId },
 				name: "beaver-dam",
+				productionBranch: "main",
 			});
 		}
 		expect(fake.exchanges[0]?.headers.authorization).toBe(`Bearer ${token}`);

@@ -6,7 +6,8 @@ import { calls, refusalOf, startVercelSite } from "./vercel-site.ts";
 describe("connecting a Vercel project", () => {
 	it("finds it by id or name, in a team named by id or slug, and keeps the ids", async () => {
 		const { fake, vercel, access, project } = await startVercelSite();
-		const found = { target: { id: project.id, teamId: fake.teamId }, name: "web" };
+		const target = { id: project.id, teamId: fake.teamId };
+		const found = { target, name: "web", productionBranch: "main" };
 		for (const id of [project.id, "web"]) {
 			for (const teamId of [fake.teamId, "acme"]) {
 				expect(await vercel.identify({ ...access, target: { id, teamId } })).toEqual(found);
@@ -21,6 +22,7 @@ describe("connecting a Vercel project", () => {
 		expect(await vercel.identify({ ...access, target })).toEqual({
 			target: { id, teamId: null },
 			name: "blog",
+			productionBranch: "main",
 		});
 	});
 

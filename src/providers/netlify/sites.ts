@@ -1,4 +1,4 @@
-import type { PlatformAccess, PlatformResource, PlatformTarget } from "../deployment-provider.ts";
+import type { IdentifiedTarget, PlatformAccess, PlatformResource } from "../deployment-provider.ts";
 import type { ProviderHttp } from "../http.ts";
 import { ask, isRefusal } from "./client.ts";
 import { isSite, isSiteList } from "./wire.ts";
@@ -9,12 +9,10 @@ const pagesMax = 10;
 const pageBytesMax = 32 * 1024 * 1024;
 
 /** Checks the token and finds the site by its id, one of its domains, or its name. */
-export async function identify(
-	http: ProviderHttp,
-	access: PlatformAccess,
-): Promise<{ target: PlatformTarget; name: string }> {
+export async function identify(http: ProviderHttp, access: PlatformAccess): Promise<IdentifiedTarget> {
 	const site = await findSite(http, access);
-	return { target: { id: site.id, teamId: site.account_id }, name: site.name };
+	const productionBranch = site.build_settings?.repo_branch || null;
+	return { target: { id: site.id, teamId: site.account_id }, name: site.name, productionBranch };
 }
 
 /** The account that the site belongs to: variables lie there, not with the site. */

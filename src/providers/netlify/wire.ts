@@ -9,6 +9,7 @@ const Site = Type.Object({
 	name: Type.String(),
 	account_id: Id,
 	account_name: Nullable(Type.String()),
+	build_settings: Nullable(Type.Object({ repo_branch: Nullable(Type.String()) })),
 });
 
 const EnvValue = Type.Object({

@@ -1,4 +1,4 @@
-import type { PlatformAccess, PlatformResource, PlatformTarget } from "../deployment-provider.ts";
+import type { IdentifiedTarget, PlatformAccess, PlatformResource } from "../deployment-provider.ts";
 import type { ProviderHttp } from "../http.ts";
 import { ask, explained, isRefusal, scopeOf } from "./client.ts";
 import { isProject, isProjectPage, isTeamPage } from "./wire.ts";
@@ -11,16 +11,14 @@ const teamsMax = 50;
  * Checks the token by reading the project (`GET /v9/projects/{idOrName}`), the one call that every kind of token
  * may make: a project-scoped one is refused on the user and on the team.
  */
-export async function identify(
-	http: ProviderHttp,
-	access: PlatformAccess,
-): Promise<{ target: PlatformTarget; name: string }> {
+export async function identify(http: ProviderHttp, access: PlatformAccess): Promise<IdentifiedTarget> {
 	const { id, teamId } = access.target;
 	try {
 		const path = `/v9/projects/${encodeURIComponent(id)}`;
 		const project = await ask(http, access, { path, query: scopeOf(teamId) }, isProject);
 		const owner = project.accountId?.startsWith("team_") ? project.accountId : null;
-		return { target: { id: project.id, teamId: owner ?? teamId }, name: project.name };
+		const target = { id: project.id, teamId: owner ?? teamId };
+		return { target, name: project.name, productionBranch: project.link?.productionBranch ?? null };
 	} catch (error) {
 		if (!isRefusal(error, "not_found", "forbidden")) throw error;
 		const scope =

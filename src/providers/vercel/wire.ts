@@ -8,7 +8,12 @@ const Moment = Nullable(Type.Number());
 /** A time for `until`, a token for `from`; Vercel writes both forms. */
 const Pagination = Type.Object({ next: Nullable(Type.Union([Type.Number(), Type.String()])) });
 
-const Project = Type.Object({ id: Id, name: Type.String(), accountId: Nullable(Type.String()) });
+const Project = Type.Object({
+	id: Id,
+	name: Type.String(),
+	accountId: Nullable(Type.String()),
+	link: Nullable(Type.Object({ productionBranch: Nullable(Type.String()) })),
+});
 
 const Variable = Type.Object({
 	id: Type.Optional(Id),

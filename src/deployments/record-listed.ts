@@ -1,0 +1,29 @@
+import type { Context } from "../context.ts";
+import type { Integration } from "../integrations/integration.ts";
+import type { Deployment as ReportedDeployment } from "../providers/deployment-provider.ts";
+import { ensureBranchDatabase } from "./ensure-branch-database.ts";
+import { recordDeployment } from "./record-deployment.ts";
+
+type Input = {
+	integration: Integration;
+	/** As the platform lists them, newest first. */
+	deployments: readonly ReportedDeployment[];
+	signal: AbortSignal;
+};
+
+/** Makes up for events that never came. What is known already changes nothing, nor does its database live longer. */
+export async function recordListed(
+	ctx: Pick<Context, "transaction" | "clock">,
+	{ integration: { id }, deployments, signal }: Input,
+): Promise<void> {
+	for (const report of deployments.toReversed()) {
+		signal.throwIfAborted();
+		await ctx.transaction(async (tx) => {
+			const integration = await tx.stores.integrations.find(id);
+			if (!integration || integration.deletedAt) return;
+			const input = { integration, report, receivedAt: ctx.clock.now() };
+			const { deployment, news } = await recordDeployment(tx, input);
+			if (news !== null) await ensureBranchDatabase(tx, integration, deployment);
+		});
+	}
+}

@@ -1,0 +1,132 @@
+import { describe, expect, it } from "vitest";
+import { previewNameOf } from "../../src/deployments/branch.ts";
+import { deleteDuePreviews } from "../../src/previews/delete-due-previews.ts";
+import { projectSql } from "../integrations/clerk-server.ts";
+import { standing } from "../previews/preview-server.ts";
+import { asCustomer } from "../projects/project-databases.ts";
+import { until } from "../support/until.ts";
+import {
+	branchValues,
+	type Connected,
+	deployments,
+	idle,
+	published,
+	startConnected,
+} from "./vercel-server.ts";
+
+const hourMs = 3_600_000;
+
+async function previewsOf({ server, tenant }: Connected) {
+	const path = `/v1/projects/${tenant.projectId}/preview-databases`;
+	const { body } = await server.call("GET", path, { key: tenant.key });
+	return body.preview_databases as { id: string; name: string; mode: string; state: string }[];
+}
+
+function redeploys({ fake }: Connected): number {
+	return fake.requests.filter(({ method, path }) => method === "POST" && path === "/v13/deployments").length;
+}
+
+describe("a preview deployment", () => {
+	it("gives its branch a clone with its own variables, builds it once more, and the clone's end removes them", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project } = connected;
+		await projectSql(server, tenant, "create table orders (n int)");
+		await projectSql(server, tenant, "insert into orders values (7)");
+		const { deployment, event } = fake.deploy(project, { branch: "checkout" });
+		const sent = await fake.deliver([event]);
+		expect(sent.map(({ status }) => status)).toEqual([200]);
+		await until(() => branchValues(connected, "checkout").DATABASE_URL, { timeoutMs: 30_000 });
+		await idle(connected);
+		const values = branchValues(connected, "checkout");
+		expect(Object.keys(values).toSorted()).toEqual(["DATABASE_URL", "DATABASE_URL_UNPOOLED"]);
+		expect(await asCustomer(values.DATABASE_URL ?? "", "select n from orders")).toEqual([{ n: 7 }]);
+		const [preview, ...others] = await previewsOf(connected);
+		expect(others).toEqual([]);
+		expect(preview).toMatchObject({ name: "branch-checkout", mode: "clone", state: "ready" });
+		expect(redeploys(connected)).toBe(1);
+		await fake.deliver([fake.finish(deployment, "ready")]);
+		await idle(connected);
+		const [row] = (await deployments(connected)).filter(({ external_id }) => external_id === deployment.id);
+		expect(row).toMatchObject({
+			provider: "vercel",
+			state: "ready",
+			branch: "checkout",
+			is_preview: true,
+			preview_database_id: preview?.id,
+			last_error: null,
+		});
+		const told = (await published(connected)).filter(({ externalId }) => externalId === deployment.id);
+		expect(told.map(({ type }) => type)).toEqual(["deployment.created", "deployment.ready"]);
+		expect(redeploys(connected)).toBe(1);
+		await server.advance(73 * hourMs);
+		await deleteDuePreviews(server.ctx);
+		await until(() => Object.keys(branchValues(connected, "checkout")).length === 0, { timeoutMs: 30_000 });
+		expect(await standing(preview?.id ?? "")).toEqual([]);
+		expect(project.variables.map(({ key }) => key).toSorted()).toEqual([
+			"DATABASE_URL",
+			"DATABASE_URL_UNPOOLED",
+		]);
+	});
+
+	it("of a fork, of the production branch, or beyond the limit of previews gets no variables, and says why", async () => {
+		const connected = await startConnected({ PREVIEWS_MAX: "2" });
+		const { fake, project } = connected;
+		const fork = fake.deploy(project, { branch: "patch-1", isFork: true, pullRequest: 3 });
+		const main = fake.deploy(project, { branch: "main" });
+		const one = fake.deploy(project, { branch: "one" });
+		const beyond = fake.deploy(project, { branch: "two" });
+		await fake.deliver([fork.event, main.event, one.event, beyond.event]);
+		await idle(connected);
+		const errors = Object.fromEntries(
+			(await deployments(connected)).map(({ external_id, last_error }) => [external_id, last_error]),
+		);
+		expect(errors[fork.deployment.id]).toMatch(/fork/);
+		expect(errors[main.deployment.id]).toMatch(/production branch/);
+		expect(errors[one.deployment.id]).toBeNull();
+		expect(errors[beyond.deployment.id]).toMatch(/2 preview databases/);
+		const branches = new Set(project.variables.map(({ gitBranch }) => gitBranch ?? null));
+		expect([...branches]).toEqual([null, "one"]);
+	});
+
+	it("makes five databases for fifty deployments of five branches at once, each event sent twice", async () => {
+		const connected = await startConnected();
+		const { fake, project } = connected;
+		const names = ["a", "b", "c", "d", "e"].map((name) => `feature/${name}`);
+		const made = names.flatMap((branch) =>
+			Array.from({ length: 10 }, () => fake.deploy(project, { branch })),
+		);
+		const events = made.flatMap(({ deployment, event }) => [event, fake.finish(deployment, "ready")]);
+		const sent = await fake.deliver(events, { times: 2, shuffled: true });
+		expect(sent.every(({ status }) => status === 200)).toBe(true);
+		await until(() => names.every((name) => branchValues(connected, name).DATABASE_URL), {
+			timeoutMs: 60_000,
+		});
+		await idle(connected);
+		expect(await previewsOf(connected)).toHaveLength(5);
+		for (const name of names) {
+			const own = project.variables.filter(({ gitBranch }) => gitBranch === name);
+			expect(own.map(({ key }) => key).toSorted()).toEqual(["DATABASE_URL", "DATABASE_URL_UNPOOLED"]);
+		}
+		const rows = (await deployments(connected)).filter(({ external_id }) =>
+			made.some(({ deployment }) => deployment.id === external_id),
+		);
+		expect(rows.map(({ state }) => state)).toEqual(Array(50).fill("ready"));
+		const told = (await published(connected)).filter(({ externalId }) =>
+			made.some(({ deployment }) => deployment.id === externalId),
+		);
+		expect(told.filter(({ type }) => type === "deployment.created")).toHaveLength(50);
+		expect(told.filter(({ type }) => type === "deployment.ready")).toHaveLength(50);
+		expect(told).toHaveLength(100);
+		expect(redeploys(connected)).toBe(5);
+	}, 120_000);
+});
+
+describe("the name of a branch's database", () => {
+	it("is the branch's where that fits, and else carries a short hash", () => {
+		expect(previewNameOf("checkout-2")).toBe("branch-checkout-2");
+		const changed = ["feature/x", "feature-x/", "Feature-X", "ü", "x".repeat(41), `${"x".repeat(41)}y`, "-x"];
+		const names = changed.map(previewNameOf);
+		expect(new Set(names).size).toBe(changed.length);
+		for (const name of names) expect(name).toMatch(/^branch-[a-z0-9-]{7,40}$/);
+	});
+});
