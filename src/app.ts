@@ -33,6 +33,7 @@ import { apiMax, inboundMax, type Load, useLoadShedding } from "./http/load-shed
 import { trackMethods } from "./http/method-not-allowed.ts";
 import { metricsRoute, type Scrape, useRequestMetrics } from "./http/metrics.ts";
 import { useOpenApi } from "./http/openapi.ts";
+import { useAddressLimit } from "./http/rate-limit.ts";
 import { useRequestLog } from "./http/request-log.ts";
 import { useSchemas } from "./http/schemas.ts";
 import { inboundEventRoutes } from "./inbound/event-routes.ts";
@@ -118,6 +119,7 @@ function inboundScope(app: Api, ctx: Context, load: () => Load): void {
 
 /** What browsers are sent to, without a credential of ours. */
 function pageScope(app: Api, ctx: Context): void {
+	useAddressLimit(app, ctx.config.rateLimitPerSecond);
 	oauthCallbackRoutes(app, ctx);
 }
 

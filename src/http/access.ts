@@ -124,7 +124,7 @@ function keyOf(principal: Principal): string {
 function namedBy({ params, query }: FastifyRequest, { projectInQuery }: Access): Record<string, string> {
 	const { project_id: projectID } = query as Record<string, unknown>;
 	const named = params as Record<string, string>;
-	return projectInQuery && typeof projectID === "string" ? { ...named, projectID } : named;
+	return projectInQuery && projectID !== undefined ? { ...named, projectID: String(projectID) } : named;
 }
 
 /** Finds the owner of all that is named; 404 unless it is one and the caller's. */

@@ -1,4 +1,4 @@
-import type { FastifyReply } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import { AppError } from "../core/errors.ts";
 
 type Bucket = { tokens: number; at: number };
@@ -36,6 +36,12 @@ export function createRateLimiter(options: { perSecond: number; burst: number })
 			bucket.tokens -= 1;
 		},
 	};
+}
+
+/** Limits what each address asks of a scope whose callers have no credential. */
+export function useAddressLimit(app: FastifyInstance, perSecond: number): void {
+	const limiter = createRateLimiter({ perSecond, burst: perSecond * 4 });
+	app.addHook("onRequest", async (request, reply) => limiter.take(request.ip, reply));
 }
 
 function forgetQuietest(buckets: Map<string, Bucket>): void {

@@ -4,6 +4,7 @@ import type { ProjectId } from "../core/ids.ts";
 import type { DeploymentProvider } from "../providers/deployment-provider.ts";
 import type { Credentials } from "../providers/provider.ts";
 import type { Provider } from "../providers/registry.ts";
+import { atProvider } from "./at-provider.ts";
 import { checkCredentials } from "./check-credentials.ts";
 import type { Integration, IntegrationPut } from "./integration.ts";
 import { openCredentials } from "./integration-secrets.ts";
@@ -46,7 +47,9 @@ export async function checkPut(
 	}
 	// A token that is given stands alone: what renewed the former one does not belong to it.
 	const isGiven = put.credentials.token !== undefined || !stored;
-	const credentials = isGiven ? put.credentials : await freshCredentials(ctx, stored, provider);
+	const credentials = isGiven
+		? put.credentials
+		: await atProvider(() => freshCredentials(ctx, stored, provider));
 	if (credentials.token === undefined) return null;
 	return { credentials, ...(await checkPlatform(provider, credentials, put, stored)) };
 }

@@ -87,10 +87,12 @@ function changesOf(
 	{ provider, put }: Input,
 	{ found, checked, signingSecret }: Given,
 ): IntegrationChanges {
+	// Those that were only checked anew may have been renewed meanwhile.
+	const isGiven = checked !== null && Object.keys(put.credentials).length > 0;
 	return {
 		config: mergeConfig(found.config, put.config),
 		...externalIdOf(put, checked),
-		...(checked === null ? {} : { credentials: sealCredentials(tx.vault, found, checked.credentials) }),
+		...(isGiven ? { credentials: sealCredentials(tx.vault, found, checked.credentials) } : {}),
 		...(signingSecret === null
 			? {}
 			: { signingSecrets: sealSigningSecret(tx, found, { provider, secret: signingSecret.secret }) }),

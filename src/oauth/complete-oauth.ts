@@ -49,7 +49,7 @@ export async function completeOAuth(
 			metadata: { integration_id: found.id, provider: provider.id, by: "oauth" },
 		});
 		if (state === "active") {
-			await enqueuePush(tx, integration);
+			await takeUp(tx, integration);
 			await publishEvents(tx, [integrationEvent(ctx, integration, "integration.connected")]);
 		}
 		return integration;
@@ -65,6 +65,14 @@ async function requireCaller(
 	const key = await tx.stores.apiKeys.find(actorId as ApiKeyId);
 	const isOver = key?.expiresAt != null && key.expiresAt <= tx.clock.now();
 	if (!key || key.revokedAt !== null || isOver) throw callerGone();
+}
+
+/** As after connecting: the URLs are pushed, and a hook is looked after. */
+async function takeUp(tx: Transaction, integration: Integration): Promise<void> {
+	const { id, config, hook } = integration;
+	await enqueuePush(tx, integration);
+	if (!config.previewBranches && hook === null) return;
+	await tx.tasks.send("integrations.reconcile", { integrationId: id }, { singletonKey: id });
 }
 
 /** The team of the grant is where the project or site will be looked for; of one that is bound the team is known. */

@@ -1,10 +1,9 @@
 import type { Context } from "../context.ts";
-import { fromProviderError } from "../integrations/errors.ts";
+import { atProvider } from "../integrations/at-provider.ts";
 import type { Integration } from "../integrations/integration.ts";
 import { keptCredentials } from "../integrations/platforms/fresh-credentials.ts";
 import { getOrganization } from "../organizations/get-organization.ts";
 import { getProject } from "../projects/get-project.ts";
-import { ProviderError } from "../providers/errors.ts";
 import type { OAuthCallback } from "../providers/oauth.ts";
 import { completeOAuth } from "./complete-oauth.ts";
 import {
@@ -122,12 +121,4 @@ async function hold(
 		project: project.name,
 		account,
 	};
-}
-
-async function atProvider<Result>(call: () => Promise<Result>): Promise<Result> {
-	try {
-		return await call();
-	} catch (error) {
-		throw error instanceof ProviderError ? fromProviderError(error) : error;
-	}
 }

@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { agree, comeBack, integrationOf, type OAuthServer, start, startOAuthServer } from "./oauth-server.ts";
+import { startTestServer } from "../support/server.ts";
+import {
+	agree,
+	clientEnv,
+	comeBack,
+	integrationOf,
+	type OAuthServer,
+	start,
+	startOAuthServer,
+} from "./oauth-server.ts";
 
 let on: OAuthServer;
 beforeAll(async () => {
@@ -132,6 +141,22 @@ describe.each(providers)("the OAuth callback of %s", (provider) => {
 		expect(await integrationOf(on, on.tenant, provider)).toBeUndefined();
 	});
 
+	it("leaves the code out of the log also when the exchange fails", async () => {
+		for (const status of [400, 401, 500]) {
+			const { state, cookie } = await start(on, provider, on.tenant);
+			const query = agree(on, provider, state);
+			on[provider].failNext(status);
+			const answer = await comeBack(on, provider, query, cookie);
+			expect(answer.status).toBe(status === 500 ? 502 : 400);
+			for (const hidden of [query.get("code") ?? "", state]) {
+				expect(hidden.length).toBeGreaterThan(10);
+				expect(answer.text + on.logged()).not.toContain(hidden);
+			}
+		}
+		for (const { clientSecret } of [on.vercel.integration, on.netlify.oauth])
+			expect(on.logged()).not.toContain(clientSecret);
+	});
+
 	it("does not let itself be put in a frame, and tells nobody where it was called from", async () => {
 		const { state } = await start(on, provider, on.tenant);
 		const shown = await comeBack(on, provider, agree(on, provider, state));
@@ -143,6 +168,17 @@ describe.each(providers)("the OAuth callback of %s", (provider) => {
 			expect(headers.get("cache-control")).toBe("no-store");
 		}
 	});
+});
+
+it("is limited per address, for it asks no credential", async () => {
+	const server = await startTestServer({
+		env: { ...clientEnv(on.vercel, on.netlify), RATE_LIMIT_PER_SECOND: "1", ROLE: "api" },
+		databaseUrl: on.server.databaseUrl,
+	});
+	const answers = await Promise.all(Array.from({ length: 20 }, () => comeBack({ server }, "vercel", {})));
+	const limited = answers.filter(({ status }) => status === 429);
+	expect(limited.length).toBeGreaterThan(5);
+	expect(limited[0]?.headers.get("retry-after")).toMatch(/^[1-9]/);
 });
 
 describe("where the browser ends", () => {

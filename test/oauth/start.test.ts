@@ -99,6 +99,8 @@ describe("starting OAuth", () => {
 		const { key, projectId } = on.tenant;
 		const without = await on.server.call("GET", "/v1/integrations/vercel/oauth/start", { key });
 		expect([without.status, without.body.error]).toEqual([400, expect.stringContaining("`project_id`")]);
+		const twice = await ask(on.server, "vercel", { key, projectId: `${projectId}&project_id=${projectId}` });
+		expect([twice.status, twice.body.error]).toEqual([404, "No such project."]);
 		const clerk = await ask(on.server, "clerk", { key, projectId });
 		expect([clerk.status, clerk.body.code]).toEqual([400, "oauth.unsupported"]);
 		const unknown = await ask(on.server, "heroku", { key, projectId });

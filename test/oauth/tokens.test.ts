@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { toUuid } from "../../src/core/ids.ts";
 import { endedJob } from "../integrations/clerk-server.ts";
+import { newestJob } from "../integrations/platform-server.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 import {
 	agree,
 	clientEnv,
@@ -17,7 +20,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => on.close());
 beforeEach(async () => {
-	on.netlify.quirks.tokensExpire = false;
+	Object.assign(on.netlify.quirks, { tokensExpire: false, tokenSeconds: 7200 });
 	on = { ...on, tenant: await on.server.tenant() };
 });
 
@@ -76,6 +79,18 @@ describe("after OAuth", () => {
 			"select action, actor_kind from audit_events order by id desc limit 1",
 		);
 		expect(actions).toEqual([{ action: "project.integration.connected", actor_kind: "api_key" }]);
+	});
+
+	it("a hook that went with the former grant stands again", async () => {
+		on.vercel.addProject({ name: "docs" });
+		await grant("vercel");
+		await connect("vercel", { vercel_project_id: "docs", preview_branches: true });
+		const hooks = () => [...on.vercel.hooks.values()].filter(({ url }) => url.includes(on.tenant.projectId));
+		const [lost] = hooks();
+		on.vercel.dropHook(lost?.id ?? "");
+		expect((await grant("vercel"))?.get("status")).toBe("active");
+		await until(() => hooks().length === 1);
+		expect(hooks()[0]?.id).not.toBe(lost?.id);
 	});
 
 	it("one that the user disabled stays so", async () => {
@@ -137,6 +152,44 @@ describe("a token that expires", () => {
 		const [later] = await replicas(1);
 		const refused = later && (await resources(later, "netlify"));
 		expect([refused?.status, refused?.body.code]).toEqual([400, "provider.invalid_grant"]);
+	});
+
+	it("is renewed for a PUT that names another site, and can be renewed again afterwards", async () => {
+		Object.assign(on.netlify.quirks, { tokensExpire: true, tokenSeconds: 60 });
+		await grant("netlify");
+		const before = renewals().length;
+		const path = `/v1/projects/${on.tenant.projectId}/integrations/netlify`;
+		const body = { external_id: on.netlify.site.id };
+		const put = await on.server.call("PUT", path, { key: on.tenant.key, body });
+		expect([put.status, put.body.integration?.state]).toEqual([200, "active"]);
+		expect((await resources(on.server, "netlify")).status).toBe(200);
+		expect(renewals().length).toBeGreaterThanOrEqual(before + 2);
+	});
+
+	it("whose renewal is refused puts the integration into the state error, but does not keep it from going", async () => {
+		Object.assign(on.netlify.quirks, { tokensExpire: true, tokenSeconds: 60 });
+		await grant("netlify");
+		const connected = await connect("netlify", { site_id: on.netlify.site.id });
+		expect((await endedJob(on.server, on.tenant, connected.body.job.id)).state).toBe("completed");
+		on.netlify.oauth.refresh.clear();
+		const path = `/v1/projects/${on.tenant.projectId}/integrations/netlify`;
+		const refused = await connect("netlify", { site_id: on.netlify.site.id });
+		expect([refused.status, refused.body.code]).toEqual([400, "provider.invalid_grant"]);
+		const { body } = await on.server.call("POST", `${path}/sync`, { key: on.tenant.key });
+		expect(await endedJob(on.server, on.tenant, body.job.id)).toMatchObject({
+			state: "failed",
+			retry_classification: "permanent",
+		});
+		expect(await integrationOf(on, on.tenant, "netlify")).toMatchObject({
+			state: "error",
+			config: { last_error: expect.stringContaining("Netlify did not take the authorization") },
+		});
+		await on.server.call("DELETE", path, { key: on.tenant.key });
+		expect((await newestJob(on.server, on.tenant, "integration.disconnect")).state).toBe("completed");
+		const [kept] = await on.server.sql("select 1 from integrations where project_id = $1", [
+			toUuid(on.tenant.projectId),
+		]);
+		expect(kept).toBeUndefined();
 	});
 
 	it("is not renewed any more once the user gave another one", async () => {

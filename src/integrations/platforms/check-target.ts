@@ -1,7 +1,6 @@
 import type { DeploymentProvider, PlatformTarget } from "../../providers/deployment-provider.ts";
-import { ProviderError } from "../../providers/errors.ts";
 import type { Credentials } from "../../providers/provider.ts";
-import { fromProviderError } from "../errors.ts";
+import { atProvider } from "../at-provider.ts";
 import { asProviderDown } from "./deadline.ts";
 
 const deadlineMs = 10_000;
@@ -35,10 +34,11 @@ async function inTime<Result>(
 	ask: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
 	const signal = AbortSignal.timeout(deadlineMs);
-	try {
-		return await ask(signal);
-	} catch (thrown) {
-		const error = asProviderDown(provider, signal, thrown);
-		throw error instanceof ProviderError ? fromProviderError(error) : error;
-	}
+	return atProvider(async () => {
+		try {
+			return await ask(signal);
+		} catch (thrown) {
+			throw asProviderDown(provider, signal, thrown);
+		}
+	});
 }

@@ -26,12 +26,14 @@ export async function cleanUpPlatform(
 		// Who had the lease before may have made a hook meanwhile.
 		const integration = await ctx.stores.integrations.find(place.id);
 		if (!integration?.credentials || integration.externalId === null) return;
-		const access = await accessOf(ctx, integration, provider, signal);
-		const platform = { integration, provider, access };
 		const isLate = isOverdue(integration, ctx.clock.now());
 		const unless = { run, isLeft: (error: ProviderError) => isLate || isRefused(error) };
-		await unlessLeft(unless, "the webhook", () => removeHooks(ctx, run, platform));
-		await unlessLeft(unless, "the variables", () => removeVariables(ctx, run, platform));
+		await unlessLeft(unless, "what was made", async () => {
+			const access = await accessOf(ctx, integration, provider, signal);
+			const platform = { integration, provider, access };
+			await unlessLeft(unless, "the webhook", () => removeHooks(ctx, run, platform));
+			await unlessLeft(unless, "the variables", () => removeVariables(ctx, run, platform));
+		});
 	});
 }
 
@@ -69,5 +71,5 @@ function isOverdue({ deletedAt }: Integration, now: Date): boolean {
 }
 
 function isRefused({ reason }: ProviderError): boolean {
-	return reason === "unauthorized" || reason === "forbidden" || reason === "not_found";
+	return ["unauthorized", "forbidden", "not_found", "invalid_grant"].includes(reason);
 }

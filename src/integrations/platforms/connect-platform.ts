@@ -8,6 +8,7 @@ import { publishEvents } from "../../events/publish-events.ts";
 import type { Job } from "../../jobs/job.ts";
 import type { DeploymentProvider, PlatformTarget } from "../../providers/deployment-provider.ts";
 import type { Credentials } from "../../providers/provider.ts";
+import { atProvider } from "../at-provider.ts";
 import { projectIsBeingDeleted } from "../errors.ts";
 import type { Integration } from "../integration.ts";
 import { integrationEvent } from "../integration-event.ts";
@@ -56,7 +57,7 @@ async function chooseCredentials(
 	if (token !== null) return { credentials: { token }, teamId };
 	const stored = await ctx.stores.integrations.findByProvider(projectId, provider.id);
 	if (!stored) throw tokenMissing(provider);
-	const credentials = await platformCredentials(ctx, stored, provider);
+	const credentials = await atProvider(() => platformCredentials(ctx, stored, provider));
 	return { credentials, teamId: teamId ?? stored.config.teamId ?? null };
 }
 

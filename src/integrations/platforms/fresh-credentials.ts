@@ -1,20 +1,21 @@
 import type { Context } from "../../context.ts";
 import type { DeploymentProvider } from "../../providers/deployment-provider.ts";
-import { ProviderError } from "../../providers/errors.ts";
 import type { OAuthGrant } from "../../providers/oauth.ts";
 import type { Credentials } from "../../providers/provider.ts";
-import { fromProviderError, integrationGone } from "../errors.ts";
+import { integrationGone } from "../errors.ts";
 import type { Integration } from "../integration.ts";
 import { openCredentials, sealCredentials } from "../integration-secrets.ts";
 import { whileAlone } from "./while-alone.ts";
 
 /** Longer than any work that is begun with a token. */
 const renewBeforeMs = 5 * 60_000;
+/** Longer than one call to a platform. */
+const waitMs = 12_000;
 
 /**
  * The credentials of an integration. A token that expires is renewed shortly before, once, whoever asks on whatever
- * replica: the platform takes a refresh token once. Throws a 400 when the platform does not renew it, a 502 when it
- * is down.
+ * replica: the platform takes a refresh token once. Throws a ProviderError when the platform does not renew it, and a
+ * 503 when another is at it for too long.
  */
 export async function freshCredentials(
 	ctx: Pick<Context, "stores" | "vault" | "clock" | "log">,
@@ -26,23 +27,15 @@ export async function freshCredentials(
 	if (!refresh || !isDue(ctx, stored)) return stored;
 	const place = { ...integration, provider: `${integration.provider}/token` };
 	// Nothing may interrupt it: once the platform has answered, the old token is dead.
-	return whileAlone(ctx, place, {}, async () => {
+	return whileAlone(ctx, place, { waitMs }, async () => {
 		const current = await ctx.stores.integrations.find(integration.id);
 		if (!current) throw integrationGone();
 		const credentials = openCredentials(ctx.vault, current);
 		if (!isDue(ctx, credentials)) return credentials;
-		const renewed = keptCredentials(await renew(() => refresh({ credentials, now: ctx.clock.now() })));
+		const renewed = keptCredentials(await refresh({ credentials, now: ctx.clock.now() }));
 		await ctx.stores.integrations.renewCredentials(current, sealCredentials(ctx.vault, current, renewed));
 		return renewed;
 	});
-}
-
-async function renew(refresh: () => Promise<OAuthGrant>): Promise<OAuthGrant> {
-	try {
-		return await refresh();
-	} catch (error) {
-		throw error instanceof ProviderError ? fromProviderError(error) : error;
-	}
 }
 
 /** A grant as an integration keeps it: with `expires_at`, RFC 3339, where its token does not last. */

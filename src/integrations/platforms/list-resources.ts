@@ -2,9 +2,8 @@ import type { Context } from "../../context.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ProjectId } from "../../core/ids.ts";
 import type { DeploymentProvider, PlatformResource } from "../../providers/deployment-provider.ts";
-import { ProviderError } from "../../providers/errors.ts";
 import type { Provider } from "../../providers/registry.ts";
-import { fromProviderError } from "../errors.ts";
+import { atProvider } from "../at-provider.ts";
 import { getIntegration } from "../get-integration.ts";
 import { asProviderDown } from "./deadline.ts";
 import { platformCredentials } from "./open-platform.ts";
@@ -21,9 +20,11 @@ export async function listResources(
 ): Promise<PlatformResource[]> {
 	const integration = await getIntegration(ctx, { projectId, provider });
 	if (provider.kind === "auth") throw noResources(provider);
-	const credentials = await platformCredentials(ctx, integration, provider);
 	const teamId = integration.config.teamId ?? integration.status.targetTeamId ?? null;
-	return ask(provider, { credentials, teamId });
+	return atProvider(async () => {
+		const credentials = await platformCredentials(ctx, integration, provider);
+		return ask(provider, { credentials, teamId });
+	});
 }
 
 async function ask(
@@ -34,8 +35,7 @@ async function ask(
 	try {
 		return await provider.listResources({ ...access, signal });
 	} catch (thrown) {
-		const error = asProviderDown(provider, signal, thrown);
-		throw error instanceof ProviderError ? fromProviderError(error) : error;
+		throw asProviderDown(provider, signal, thrown);
 	}
 }
 

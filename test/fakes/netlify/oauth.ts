@@ -27,8 +27,6 @@ export function issueCode(state: NetlifyState, redirectUri: string, userToken: s
 	return code;
 }
 
-const expiresInSeconds = 7200;
-
 function grant(state: NetlifyState, userToken: string): Answer {
 	const owner = state.tokens.get(userToken);
 	if (owner === undefined) return oauthError(400, "invalid_grant");
@@ -40,8 +38,9 @@ function grant(state: NetlifyState, userToken: string): Answer {
 	}
 	const refreshToken = randomBytes(24).toString("base64url");
 	state.oauth.refresh.set(refreshToken, userToken);
-	state.tokens.set(token, { ...owner, expiresAtMs: Date.now() + expiresInSeconds * 1000 });
-	return { status: 200, body: { ...body, expires_in: expiresInSeconds, refresh_token: refreshToken } };
+	const { tokenSeconds } = state.quirks;
+	state.tokens.set(token, { ...owner, expiresAtMs: Date.now() + tokenSeconds * 1000 });
+	return { status: 200, body: { ...body, expires_in: tokenSeconds, refresh_token: refreshToken } };
 }
 
 function oauthError(status: number, error: string): Answer {

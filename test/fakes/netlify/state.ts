@@ -60,6 +60,8 @@ export type NetlifyQuirks = {
 	valuesKeepIds: boolean;
 	/** Whether OAuth tokens expire and come with a refresh token, as no document says they do. */
 	tokensExpire: boolean;
+	/** For how long, then. */
+	tokenSeconds: number;
 	/** Sends an event of the hook before it answers the call that makes it. */
 	sendsBeforeAnswer: boolean;
 };
@@ -138,6 +140,7 @@ export function createNetlifyState(options: NetlifyOptions): NetlifyState {
 			restrictedEvents: [],
 			valuesKeepIds: true,
 			tokensExpire: false,
+			tokenSeconds: 7200,
 			sendsBeforeAnswer: false,
 		},
 		oauth: {
