@@ -6,6 +6,7 @@ import { answers } from "../http/wire.ts";
 import type { Integration } from "../integrations/integration.ts";
 import { browserCookie } from "./browser-cookie.ts";
 import { confirmOAuth, declineOAuth } from "./confirm-oauth.ts";
+import { notAForm } from "./errors.ts";
 import { callbackUrl, findPlatform, type OAuthPlatform, requireProvider } from "./find-platform.ts";
 import { beganElsewherePage, confirmationPage, declinedPage, donePage, styleHash } from "./pages.ts";
 import { receiveCallback } from "./receive-callback.ts";
@@ -38,6 +39,9 @@ function useForms(app: Api): void {
 		{ parseAs: "string", bodyLimit: formBytesMax },
 		async (_request: unknown, body: string) => Object.fromEntries(new URLSearchParams(body)),
 	);
+	app.addContentTypeParser("*", async () => {
+		throw notAForm();
+	});
 }
 
 /** The address of the callback holds `code` and `state`, and its page a button that others must not put in a frame. */

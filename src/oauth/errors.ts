@@ -47,6 +47,11 @@ export function refusedAtProvider({ displayName }: Named, reason: string): AppEr
 	return new AppError("refused_upstream", "oauth.refused", sentence);
 }
 
+export function notAForm(): AppError {
+	const sentence = "The body must be sent as application/x-www-form-urlencoded.";
+	return new AppError("unsupported", "body.unsupported", sentence);
+}
+
 export function confirmationInvalid(): AppError {
 	const sentence = `\`confirmation\` is unknown, was used already, or is older than ${flowMinutes} minutes. ${startAgain}`;
 	return new AppError("invalid", "oauth_confirmation.invalid", sentence);

@@ -129,7 +129,13 @@ describe("a grant that waits to be confirmed", () => {
 		const body = JSON.stringify({ confirmation: confirmationOf(page), decision: "connect" });
 		const headers = { "content-type": "application/json" };
 		const posted = await browse(callbackOf(on.server, "vercel"), { method: "POST", body, headers });
-		expect([posted.status, JSON.parse(posted.text).code]).toEqual([415, "body.unsupported"]);
+		expect([posted.status, JSON.parse(posted.text)]).toEqual([
+			415,
+			expect.objectContaining({
+				error: "The body must be sent as application/x-www-form-urlencoded.",
+				code: "body.unsupported",
+			}),
+		]);
 		const large = await post("vercel", { confirmation: "x".repeat(5000), decision: "connect" });
 		expect(large.status).toBe(413);
 	});
