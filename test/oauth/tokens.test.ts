@@ -36,6 +36,11 @@ function connect(provider: string, body: object) {
 	return on.server.call("POST", path, { key: on.tenant.key, body });
 }
 
+function put(provider: string, body: object) {
+	const path = `/v1/projects/${on.tenant.projectId}/integrations/${provider}`;
+	return on.server.call("PUT", path, { key: on.tenant.key, body });
+}
+
 function resources(server: TestServer, provider: string) {
 	const path = `/v1/projects/${on.tenant.projectId}/integrations/${provider}/resources`;
 	return server.call("GET", path, { key: on.tenant.key });
@@ -95,8 +100,7 @@ describe("after OAuth", () => {
 
 	it("one that the user disabled stays so", async () => {
 		await grant("netlify");
-		const path = `/v1/projects/${on.tenant.projectId}/integrations/netlify`;
-		await on.server.call("PUT", path, { key: on.tenant.key, body: { state: "disabled" } });
+		await put("netlify", { state: "disabled" });
 		expect((await grant("netlify"))?.get("status")).toBe("disabled");
 		expect(await newJobs()).toEqual([]);
 	});
@@ -158,10 +162,8 @@ describe("a token that expires", () => {
 		Object.assign(on.netlify.quirks, { tokensExpire: true, tokenSeconds: 60 });
 		await grant("netlify");
 		const before = renewals().length;
-		const path = `/v1/projects/${on.tenant.projectId}/integrations/netlify`;
-		const body = { external_id: on.netlify.site.id };
-		const put = await on.server.call("PUT", path, { key: on.tenant.key, body });
-		expect([put.status, put.body.integration?.state]).toEqual([200, "active"]);
+		const { status, body } = await put("netlify", { external_id: on.netlify.site.id });
+		expect([status, body.integration?.state]).toEqual([200, "active"]);
 		expect((await resources(on.server, "netlify")).status).toBe(200);
 		expect(renewals().length).toBeGreaterThanOrEqual(before + 2);
 	});
@@ -192,11 +194,15 @@ describe("a token that expires", () => {
 		expect(kept).toBeUndefined();
 	});
 
-	it("is not renewed any more once the user gave another one", async () => {
+	it.each(["connect", "PUT"])("is not renewed any more once the user gave another one by %s", async (how) => {
 		on.netlify.quirks.tokensExpire = true;
 		await grant("netlify");
-		const { status } = await connect("netlify", { site_id: on.netlify.site.id, token: on.netlify.token });
-		expect(status).toBe(201);
+		const [id, token] = [on.netlify.site.id, on.netlify.token];
+		const { status } =
+			how === "connect"
+				? await connect("netlify", { site_id: id, token })
+				: await put("netlify", { external_id: id, credentials: { token } });
+		expect(status).toBe(how === "connect" ? 201 : 200);
 		await on.server.advance(2 * 3600_000);
 		const before = renewals().length;
 		const [server] = await replicas(1);

@@ -9,8 +9,6 @@ import { whileAlone } from "./while-alone.ts";
 
 /** Longer than any work that is begun with a token. */
 const renewBeforeMs = 5 * 60_000;
-/** Longer than one call to a platform. */
-const waitMs = 12_000;
 
 /**
  * The credentials of an integration. A token that expires is renewed shortly before, once, whoever asks on whatever
@@ -27,7 +25,7 @@ export async function freshCredentials(
 	if (!refresh || !isDue(ctx, stored)) return stored;
 	const place = { ...integration, provider: `${integration.provider}/token` };
 	// Nothing may interrupt it: once the platform has answered, the old token is dead.
-	return whileAlone(ctx, place, { waitMs }, async () => {
+	return whileAlone(ctx, place, {}, async () => {
 		const current = await ctx.stores.integrations.find(integration.id);
 		if (!current) throw integrationGone();
 		const credentials = openCredentials(ctx.vault, current);
