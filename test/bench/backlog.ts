@@ -4,6 +4,7 @@ import type { Case, CaseInput } from "./case.ts";
 import { median } from "./measure.ts";
 import { addPending, addTenant, clear, endpointUrls, release, settleDown, type Tenant } from "./seed.ts";
 import type { BenchServer } from "./site.ts";
+import { measureUsage, sharesOf } from "./usage.ts";
 
 const endpoints = 100;
 const megabyte = 1024 * 1024;
@@ -12,18 +13,22 @@ type World = { server: BenchServer; tenant: Tenant; word: string };
 
 /** Throughput and memory of two servers, one with a small backlog, refilled each round, and one with a huge one. */
 export const backlog: Case = async (input) => {
-	const { isQuick, say } = input;
+	const { site, isQuick, say } = input;
 	const [few, many] = isQuick ? [5_000, 100_000] : [10_000, 1_000_000];
 	const small = await openWorld(input, "small");
 	const huge = await openWorld(input, "huge");
 	await addPending(huge.server, huge.tenant, { deliveries: many });
 	await settleDown(huge.server);
 	const rounds: { small: number; huge: number }[] = [];
+	let limit = "";
 	for (let round = 0; round <= (isQuick ? 3 : 6); round++) {
 		await clear(small.server);
 		await addPending(small.server, small.tenant, { deliveries: few * 1.5 });
 		await settleDown(small.server);
-		const measured = { small: await perSecond(input, small, few), huge: await perSecond(input, huge, few) };
+		const ofSmall = await perSecond(input, small, few);
+		const usage = await measureUsage(site, huge.server);
+		const measured = { small: ofSmall, huge: await perSecond(input, huge, few) };
+		limit = sharesOf(await usage.stop());
 		say(
 			`backlog: ${Math.round(measured.huge)}/s with ${many} pending, ${Math.round(measured.small)}/s with ${few}`,
 		);
@@ -40,7 +45,7 @@ export const backlog: Case = async (input) => {
 			ratio,
 			goal: "≥ 0.8",
 			isMet: ratio >= 0.8,
-			limit: "",
+			limit,
 		},
 		{
 			name: "backlog: growth of resident memory",

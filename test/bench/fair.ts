@@ -3,6 +3,7 @@ import type { Case, CaseInput, Row } from "./case.ts";
 import { percentile } from "./measure.ts";
 import { addPending, addTenant, endpointUrls, settleDown, type Tenant } from "./seed.ts";
 import type { BenchServer } from "./site.ts";
+import { measureUsage, sharesOf } from "./usage.ts";
 
 const perSecond = 20;
 
@@ -24,11 +25,14 @@ export const fair: Case = async (input) => {
 
 	const flood = await addTenant(server, endpointUrls(site, "count", 1), "flood");
 	await server.sql("update webhook_endpoints set is_active = false where url like '%/count/%'");
-	await addPending(server, flood, { deliveries: isQuick ? 20_000 : 100_000 });
+	const floodSize = isQuick ? 20_000 : 100_000;
+	await addPending(server, flood, { deliveries: floodSize });
 	await settleDown(server);
 	await server.sql("update webhook_endpoints set is_active = true where url like '%/count/%'");
 	await server.child.call("wake", flood.endpointIds);
+	const usage = await measureUsage(site, server);
 	const besideFlood = await quietP95(input, server, quiet, isQuick ? 2 : 4);
+	const limit = sharesOf(await usage.stop());
 	const left = await server.sql(
 		"select 1 from deliveries where endpoint_id in (select id from webhook_endpoints where url like '%/count/%') and state = 'pending' limit 1",
 	);
@@ -36,7 +40,7 @@ export const fair: Case = async (input) => {
 		input.say("fair: the flood was over before the measurement was; its figure is of a part of it");
 	await server.stop();
 	return [
-		rowOf("a flood of 100k", besideFlood, alone),
+		{ ...rowOf(`a flood of ${floodSize / 1000}k`, besideFlood, alone), limit },
 		rowOf("an endpoint that hangs", besideHanging, alone),
 	];
 };

@@ -3,6 +3,7 @@ import type { Case, CaseInput, Row } from "./case.ts";
 import { percentile } from "./measure.ts";
 import { addTenant, type Tenant } from "./seed.ts";
 import type { BenchServer } from "./site.ts";
+import { measureUsage, sharesOf } from "./usage.ts";
 
 const rates = [
 	{ name: "idle", title: "idle (10 events/s)", perSecond: 10 },
@@ -23,11 +24,14 @@ export const latency: Case = async (input) => {
 		await paced(input, server, tenant, { perSecond: rate.perSecond, seconds: 2 });
 		const bare: number[] = [];
 		const ours: number[] = [];
+		let limit = "";
 		for (let round = 0; round < 2; round++) {
 			bare.push(...(await pacedBare(input, { perSecond: rate.perSecond, seconds })));
+			const usage = await measureUsage(site, server);
 			ours.push(...(await paced(input, server, tenant, { perSecond: rate.perSecond, seconds })));
+			limit = sharesOf(await usage.stop());
 		}
-		rows.push(...rowsOf(rate.title, bare, ours));
+		rows.push(...rowsOf(rate.title, bare, ours).map((row) => ({ ...row, limit })));
 	}
 	await server.stop();
 	return rows;

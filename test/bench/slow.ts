@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../support/until.ts";
 import type { Case } from "./case.ts";
 import { addPending, addTenant, clear, endpointUrls, release, settleDown } from "./seed.ts";
+import { measureUsage, sharesOf } from "./usage.ts";
 
 const answerMs = 200;
 const concurrency = 256;
@@ -20,6 +21,7 @@ export const slow: Case = async ({ site, isQuick }) => {
 	await release([server], [tenant]);
 	await until(async () => (await site.receiver.call("count", word)) > bestPerSecond, { timeoutMs: 30_000 });
 	const [before, startedAt] = [await site.receiver.call("count", word), performance.now()];
+	const usage = await measureUsage(site, server);
 	const inFlight: number[] = [];
 	while (performance.now() - startedAt < seconds * 1000) {
 		inFlight.push(await site.receiver.call("inFlight", word));
@@ -27,6 +29,7 @@ export const slow: Case = async ({ site, isQuick }) => {
 	}
 	const done = (await site.receiver.call("count", word)) - before;
 	const perSecond = (done / (performance.now() - startedAt)) * 1000;
+	const limit = sharesOf(await usage.stop());
 	await server.stop();
 	const mean = inFlight.reduce((sum, each) => sum + each, 0) / inFlight.length;
 	const [rate, use] = [perSecond / bestPerSecond, mean / concurrency];
@@ -37,7 +40,7 @@ export const slow: Case = async ({ site, isQuick }) => {
 			ratio: rate,
 			goal: "≥ 0.9",
 			isMet: rate >= 0.9,
-			limit: "",
+			limit,
 		},
 		{
 			name: "slow receivers, in flight",
@@ -45,7 +48,7 @@ export const slow: Case = async ({ site, isQuick }) => {
 			ratio: use,
 			goal: "≥ 0.9",
 			isMet: use >= 0.9,
-			limit: "",
+			limit,
 		},
 	];
 };
