@@ -27,6 +27,8 @@ export type Ground = {
 	keys: EncryptionKey[];
 	/** Asked about the hosts that tenants name, instead of the system's resolver. */
 	resolver?: Resolver;
+	/** How long the delivery engine gathers results before it writes them, instead of its own. */
+	settleWindowMs?: number;
 };
 
 export type Outside = Awaited<ReturnType<typeof openOutside>>;

@@ -36,7 +36,8 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 	await migrateDatabase(ground.databaseUrl);
 	const outside = await openOutside(ground);
 	const { queue, runsTasks } = outside;
-	const engine = createEngine({ ...outside, config, log, runs: runsTasks });
+	const { settleWindowMs } = ground;
+	const engine = createEngine({ ...outside, config, log, runs: runsTasks, settleWindowMs });
 	let url = config.publicUrl ?? "";
 	const ctx = createContext({
 		...outside,

@@ -1,6 +1,7 @@
 // `npm run bench -- [case[:part]…] [--quick]`: each figure a ratio inside one run, on a throw-away Postgres.
 import { backlog } from "./backlog.ts";
 import type { Case, Row } from "./case.ts";
+import { compare } from "./compare.ts";
 import { deliver } from "./deliver.ts";
 import { fair } from "./fair.ts";
 import { history } from "./history.ts";
@@ -10,7 +11,7 @@ import { table, writeResults } from "./report.ts";
 import { openSite } from "./site.ts";
 import { slow } from "./slow.ts";
 
-const cases: Record<string, Case> = { deliver, latency, fair, backlog, history, publish, slow };
+const cases: Record<string, Case> = { deliver, latency, fair, backlog, history, publish, slow, compare };
 
 const given = process.argv.slice(2);
 const isQuick = given.includes("--quick");

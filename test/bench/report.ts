@@ -47,24 +47,24 @@ export async function writeResults(run: Run): Promise<void> {
 	const known = await readFile(file, "utf8").catch(() => `# Results\n\n${begin}\n${end}\n`);
 	const before = known.slice(0, known.indexOf(begin) + begin.length);
 	const after = known.slice(known.indexOf(end));
-	await writeFile(file, `${before}\n\n${figures(run)}\n\n${after}`);
+	await writeFile(file, `${before}\n\n${await figures(run)}\n\n${after}`);
 }
 
-function figures({ rows, seconds, postgres }: Run): string {
+async function figures({ rows, seconds, postgres }: Run): Promise<string> {
 	const [cpu] = cpus();
 	const took = Object.entries(seconds).map(([name, each]) => `${name} ${each} s`);
 	const head = [
 		`- **Date**: ${new Date().toISOString().slice(0, 10)}`,
 		`- **Machine**: ${cpu?.model.trim() ?? "unknown CPU"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}. Server, Postgres, receiver and load share it.`,
-		`- **Versions**: Node ${process.versions.node}, undici ${process.versions.undici} inside Node and 8.12.4 in use, Postgres ${postgres}`,
+		`- **Versions**: Node ${process.versions.node}, Postgres ${postgres}, undici ${await versionOf("undici")}, pg-boss ${await versionOf("pg-boss")}`,
 		`- **Time**: ${took.join(", ")}`,
 	];
 	const lines = rows.map(
 		(row) =>
 			`| ${row.name} | ${row.measured} | ${row.ratio?.toFixed(2) ?? ""} | ${row.goal} | ${row.isMet === null ? "" : row.isMet ? "met" : "**missed**"} |`,
 	);
-	const missed = rows.filter((row) => row.limit !== "");
-	const limits = missed.map((row) => `- ${row.name}: ${row.limit}`);
+	const limited = rows.filter((row) => row.limit !== "");
+	const limits = limited.map((row) => `- ${row.name}: ${row.limit}`);
 	return [
 		...head,
 		"",
@@ -73,4 +73,9 @@ function figures({ rows, seconds, postgres }: Run): string {
 		...lines,
 		...(limits.length > 0 ? ["", "What the time went into:", "", ...limits] : []),
 	].join("\n");
+}
+
+async function versionOf(name: string): Promise<string> {
+	const text = await readFile(new URL(`../../node_modules/${name}/package.json`, import.meta.url), "utf8");
+	return JSON.parse(text).version;
 }

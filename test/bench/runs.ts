@@ -21,7 +21,7 @@ export async function runEngine(
 ): Promise<Run> {
 	await fill(server, work);
 	await site.receiver.call("reset", "count");
-	const usage = await measureUsage(site, server);
+	const usage = await measureUsage(site, server, ...replicas);
 	await release([server, ...replicas], work.tenants);
 	await delivered(site, server, work.deliveries);
 	const used = await usage.stop();

@@ -13,9 +13,14 @@ export type Used = {
 };
 
 /** Measures CPU times and waits, from now until it is stopped. */
-export async function measureUsage(site: Site, server: BenchServer): Promise<{ stop(): Promise<Used> }> {
+export async function measureUsage(
+	site: Site,
+	server: BenchServer,
+	...replicas: BenchServer[]
+): Promise<{ stop(): Promise<Used> }> {
+	const usageOfServers = () => Promise.all([server, ...replicas].map(({ child }) => child.call("usage")));
 	const read = async () => ({
-		server: (await server.child.call("usage")).cpuMs,
+		server: (await usageOfServers()).reduce((sum, { cpuMs }) => sum + cpuMs, 0),
 		postgres: postgresCpuMs(site.postmasterPid) ?? Number.NaN,
 		receiver: await site.receiver.call("cpuMs"),
 	});

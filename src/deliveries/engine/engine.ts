@@ -44,6 +44,8 @@ type EngineOptions = {
 	claimPool: DatabasePool;
 	/** Whether this process sends, or only publishes. */
 	runs: boolean;
+	/** Instead of the settler's own. */
+	settleWindowMs: number | undefined;
 	queue: { tasks: Tasks<{ "deliveries.dispatch": Record<string, never> }> };
 };
 
@@ -67,6 +69,7 @@ export function createEngine(options: EngineOptions): Engine {
 			if (results.some(({ verdict }) => verdict.state === "pending")) dispatcher.poke();
 		},
 		log,
+		windowMs: options.settleWindowMs,
 	});
 	const dispatcher = createDispatcher({
 		sender,

@@ -12,7 +12,7 @@ export type Settler = {
 	flush(): Promise<void>;
 };
 
-const windowMs = 5;
+const usualWindowMs = 5;
 const batchMax = 200;
 const writersMax = 2;
 // Beyond its lease a result can change nothing any more.
@@ -22,10 +22,13 @@ type SettlerOptions = {
 	/** Writes results, all or none. */
 	write(results: readonly AttemptResult[]): Promise<void>;
 	log: Log;
+	/** How long results are gathered; 5 ms unless it is given. */
+	windowMs: number | undefined;
 };
 
 /** Gathers results for 5 ms or 200 of them, and writes each gathering at once. */
 export function createSettler(options: SettlerOptions): Settler {
+	const { windowMs = usualWindowMs } = options;
 	let gathered: AttemptResult[] = [];
 	let timer: NodeJS.Timeout | undefined;
 	const writing = new Set<Promise<void>>();
