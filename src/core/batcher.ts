@@ -7,7 +7,7 @@ type Options<Item, Result> = {
 	weigh?(item: Item): number;
 	/** Items of one key never go together. */
 	keyOf?(item: Item): string | undefined;
-	/** Whether one item may have made the run fail: then each is run by itself. */
+	/** Whether one item may have made the run fail: then the others are run without it. */
 	isOfOneItem?(error: unknown): boolean;
 };
 
@@ -66,8 +66,11 @@ async function runBatch<Item, Result>(
 		const results = await options.run(batch.map(({ item }) => item));
 		for (const [at, one] of batch.entries()) one.done(results[at] as Result);
 	} catch (error) {
-		if (batch.length > 1 && options.isOfOneItem?.(error)) {
-			for (const one of batch) await runBatch(options, [one]);
-		} else for (const one of batch) one.failed(error);
+		if (batch.length === 1 || !options.isOfOneItem?.(error)) for (const one of batch) one.failed(error);
+		else {
+			const middle = Math.ceil(batch.length / 2);
+			await runBatch(options, batch.slice(0, middle));
+			await runBatch(options, batch.slice(middle));
+		}
 	}
 }

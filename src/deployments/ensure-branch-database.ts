@@ -20,8 +20,8 @@ export async function ensureBranchDatabase(
 	deployment: Deployment,
 ): Promise<void> {
 	const { id, branch: name, isPreview, state } = deployment;
-	const isWanted = integration.config.previewBranches === true && isPreview && state !== "canceled";
-	if (!isWanted || name === null) return;
+	const isAsked = integration.state !== "disabled" && integration.config.previewBranches === true;
+	if (!isAsked || !isPreview || state === "canceled" || name === null) return;
 	const preview = refusalOf(integration, deployment, name) ?? (await findOrMake(tx, integration, name));
 	if (typeof preview === "string") {
 		return tx.stores.deployments.setDatabase(id, { previewDatabaseId: null, lastError: preview });

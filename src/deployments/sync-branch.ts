@@ -32,8 +32,9 @@ export const syncBranch: JobType = {
 	},
 	failed: async (tx, job, sentence) => {
 		const key = keyOf({ job });
-		await tx.stores.branches.markFailed(key, sentence);
+		// The deployment first, as where its events take effect: two orders would wait for each other.
 		await tx.stores.deployments.setErrorOfLatest(key, sentence);
+		await tx.stores.branches.markFailed(key, sentence);
 		return [];
 	},
 };
@@ -87,8 +88,8 @@ async function push(
 		}
 		if (branch.redeployedPreviewId !== preview.id) await redeploy(ctx, run, platform, branch);
 		return async (tx: Transaction) => {
-			await tx.stores.branches.markRedeployed(branch, preview.id);
 			await tx.stores.deployments.setErrorOfLatest(branch, null);
+			await tx.stores.branches.markRedeployed(branch, preview.id);
 			return [];
 		};
 	});

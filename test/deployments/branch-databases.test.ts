@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { previewNameOf } from "../../src/deployments/branch.ts";
+import { sweepBranches } from "../../src/deployments/sweep-branches.ts";
 import { deleteDuePreviews } from "../../src/previews/delete-due-previews.ts";
-import { projectSql } from "../integrations/clerk-server.ts";
+import { endedJob, projectSql } from "../integrations/clerk-server.ts";
 import { standing } from "../previews/preview-server.ts";
-import { asCustomer } from "../projects/project-databases.ts";
+import { asCustomer, asSuperuser } from "../projects/project-databases.ts";
 import { until } from "../support/until.ts";
 import {
 	branchValues,
@@ -119,6 +120,46 @@ describe("a preview deployment", () => {
 		expect(told).toHaveLength(100);
 		expect(redeploys(connected)).toBe(5);
 	}, 120_000);
+});
+
+describe("a deployment event while", () => {
+	it("the project's database is away is answered at once, and its branch gets its database afterwards", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project } = connected;
+		const { body } = await server.call("GET", `/v1/projects/${tenant.projectId}`, { key: tenant.key });
+		const name = body.project.database_name;
+		await asSuperuser(`alter role "${name}" nologin`);
+		const { deployment, event } = fake.deploy(project, { branch: "checkout" });
+		expect((await fake.deliver([event])).map(({ status }) => status)).toEqual([200]);
+		await until(async () => (await deployments(connected))[0]?.external_id === deployment.id);
+		expect(await published(connected)).toEqual([{ type: "deployment.created", externalId: deployment.id }]);
+		await asSuperuser(`alter role "${name}" login`);
+		await until(() => branchValues(connected, "checkout").DATABASE_URL);
+	});
+
+	it("the integration is in error is taken, and once that is connected anew the branch gets its variables", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project, token } = connected;
+		const path = `/v1/projects/${tenant.projectId}/integrations/vercel`;
+		fake.revokeToken(token);
+		const { body } = await server.call("POST", `${path}/sync`, { key: tenant.key });
+		expect((await endedJob(server, tenant, body.job.id)).state).toBe("failed");
+		const { deployment, event } = fake.deploy(project, { branch: "checkout" });
+		expect((await fake.deliver([event])).map(({ status }) => status)).toEqual([200]);
+		await idle(connected);
+		const [row] = await deployments(connected);
+		expect(row).toMatchObject({ external_id: deployment.id, last_error: expect.stringMatching(/Vercel/) });
+		expect(branchValues(connected, "checkout")).toEqual({});
+		const again = await server.call("POST", `${path}/connect`, {
+			key: tenant.key,
+			body: { vercel_project_id: project.id, team_id: fake.teamId, token: fake.addToken() },
+		});
+		await endedJob(server, tenant, again.body.job.id);
+		await sweepBranches(server.ctx);
+		await until(() => branchValues(connected, "checkout").DATABASE_URL);
+		await idle(connected);
+		expect((await deployments(connected)).map(({ last_error }) => last_error)).not.toContain(row?.last_error);
+	});
 });
 
 describe("the name of a branch's database", () => {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { type Connected, deployments, idle, startConnected } from "../deployments/vercel-server.ts";
+import {
+	type Connected,
+	deployments,
+	idle,
+	published,
+	startConnected,
+} from "../deployments/vercel-server.ts";
 import { until } from "../support/until.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -43,12 +49,80 @@ describe("POST /v1/integrations/vercel/webhook/{projectID}/{token}", () => {
 			post(connected, again),
 		]);
 		expect(both.map(({ status }) => status)).toEqual([200, 200]);
-		const old = { ...fake.deploy(project, { branch: null }).event, createdAt: Date.now() - 8 * dayMs };
-		expect((await post(connected, fake.signedDelivery(secret, old))).status).toBe(200);
+		for (const days of [6.9, 7.1]) {
+			const { event: fresh } = fake.deploy(project, { branch: null });
+			const old = { ...fresh, createdAt: Date.now() - days * dayMs };
+			expect((await post(connected, fake.signedDelivery(secret, old))).status).toBe(200);
+		}
 		await idle(connected);
 		const rows = await server.sql<{ state: string }>("select state from inbound_webhooks order by id");
-		expect(rows.map(({ state }) => state).toSorted()).toEqual(["processed", "stale"]);
+		expect(rows.map(({ state }) => state).toSorted()).toEqual(["processed", "processed", "stale"]);
+		expect(await deployments(connected)).toHaveLength(2);
+	});
+
+	it("knows an event again for thirty days, and tells of a deployment once even after that", async () => {
+		const connected = await startConnected();
+		const { server, fake, project, secret } = connected;
+		const takeAfter = async (days: number, rows: number) => {
+			await server.advance(days * dayMs);
+			expect((await post(connected, signed)).status).toBe(200);
+			await idle(connected);
+			expect(await server.sql("select 1 from inbound_webhooks")).toHaveLength(rows);
+		};
+		const signed = fake.signedDelivery(secret, fake.deploy(project, { branch: null }).event);
+		await takeAfter(0, 1);
+		await takeAfter(29.9, 1);
+		await takeAfter(0.2, 2);
 		expect(await deployments(connected)).toHaveLength(1);
+		expect((await published(connected)).map(({ type }) => type)).toEqual(["deployment.created"]);
+	});
+
+	it("writes what comes at the same time in few commits, and refuses alone what cannot be stored", async () => {
+		const connected = await startConnected();
+		const { server, fake, project, secret } = connected;
+		await server.sql(`create function refuse_poison() returns trigger language plpgsql as $$ begin
+			if new.document::text like '%poison%' then raise exception 'refused'; end if; return new; end $$`);
+		await server.sql(
+			"create trigger refuse before insert on inbound_webhooks for each row execute function refuse_poison()",
+		);
+		await server.sql(`create function be_slow() returns trigger language plpgsql as
+			$$ begin perform pg_sleep(0.2); return null; end $$`);
+		await server.sql(
+			"create trigger slow after insert on inbound_webhooks for each statement execute function be_slow()",
+		);
+		const answers = await Promise.all(
+			Array.from({ length: 60 }, (_, at) => {
+				const { event } = fake.deploy(project, {
+					branch: at === 40 ? "poison" : "main",
+					target: "production",
+				});
+				return post(connected, fake.signedDelivery(secret, event));
+			}),
+		);
+		expect(answers.map(({ status }) => status)).toEqual(
+			Array.from({ length: 60 }, (_, at) => (at === 40 ? 503 : 200)),
+		);
+		const [stored] = await server.sql<{ rows: number; commits: number }>(
+			"select count(*)::int as rows, count(distinct received_at)::int as commits from inbound_webhooks",
+		);
+		expect(stored?.rows).toBe(59);
+		expect(stored?.commits).toBeLessThan(30);
+	});
+
+	it("answers 503 to an event that is quicker than the answer to our registration, and takes its retry", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project, token } = connected;
+		const other = fake.addProject({ name: "other" });
+		const { event } = fake.deploy(other, { branch: null });
+		fake.sendBeforeHookAnswer(event);
+		const path = `/v1/projects/${tenant.projectId}/integrations/vercel/connect`;
+		const body = { vercel_project_id: other.id, team_id: fake.teamId, token, preview_branches: true };
+		expect((await server.call("POST", path, { key: tenant.key, body })).status).toBe(201);
+		expect(fake.sent.map(({ status }) => status)).toEqual([503]);
+		expect((await fake.retryFailed()).map(({ status }) => status)).toEqual([200]);
+		await idle(connected);
+		expect(await deployments(connected)).toHaveLength(1);
+		expect(project.variables).toEqual([]);
 	});
 
 	it("answers 200 and does nothing while the integration is disabled, and 404 once it is gone", async () => {
