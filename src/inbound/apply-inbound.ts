@@ -5,6 +5,7 @@ import type { IntegrationId } from "../core/ids.ts";
 import type { NewEvent } from "../events/event.ts";
 import { publishEvents } from "../events/publish-events.ts";
 import { activateIntegration } from "../integrations/activate-integration.ts";
+import { refillUsers } from "../integrations/enqueue-backfill.ts";
 import type { Integration } from "../integrations/integration.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
@@ -96,7 +97,10 @@ async function applyBatch(
 		reading.kind === "change" ? [{ change: reading.change, eventId: runOf(webhook) }] : [],
 	);
 	const { project, provider } = target;
-	const { results } = await applyUserChanges(ctx, { project, provider, changes, readAt: null });
+	const applied = await applyUserChanges(ctx, { project, provider, changes, readAt: null });
+	const { results } = applied;
+	// What the customer dropped is more than these changes bring back.
+	if (applied.wereMissing) await refillUsers(ctx, target.integration.id, provider);
 	const positions = new Map(results.map(({ eventId }, position) => [eventId, position]));
 	const settlements = read.map(({ webhook, reading }) => {
 		const position = positions.get(runOf(webhook)) ?? results.length;

@@ -8,7 +8,8 @@ import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import type { AuthProvider, ExternalUser, UserPage } from "../providers/provider.ts";
-import { applyUserChanges, type ChangeResult } from "../user-sync/apply-user-changes.ts";
+import { type AppliedChanges, applyUserChanges, type ChangeResult } from "../user-sync/apply-user-changes.ts";
+import { deleteAbsentUsers } from "../user-sync/delete-absent-users.ts";
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
 import { integrationGone } from "./errors.ts";
 import type { Integration } from "./integration.ts";
@@ -23,7 +24,8 @@ type Progress = {
 	count: number;
 	held: number;
 	unwritable: number;
-	startedAt: string;
+	/** The project database's time before the first user was read; null until then. */
+	begunAt: string | null;
 	/** Marks the sealed credentials that it began with: with others it begins again. */
 	credentials: string;
 };
@@ -41,24 +43,51 @@ export function backfillUsers(view: EventView, provider: AuthProvider): JobType 
 
 async function backfill(ctx: Context, run: JobRun, provider: AuthProvider): Promise<Settlement> {
 	const { integration, project } = await load(ctx, run.job);
-	let progress = readProgress(run.job.progress, integration, ctx.clock.now());
+	let progress = readProgress(run.job.progress, integration);
 	if (progress.cursor === null) run.say(`validated project ${oneLine(project.name)} (${project.id})`);
 	else run.say(`went on after ${numeral(progress.count)} users`);
-	let readAt = await ensureAuthSchema(ctx, project);
+	const schema = await ensureAuthSchema(ctx, project);
+	if (schema.wasMissing) progress = fresh(integration);
+	let readAt = schema.at;
+	progress.begunAt ??= readAt.toISOString();
 	await ctx.stores.integrations.report(integration.id, { set: { schemaReadyAt: readAt.toISOString() } });
 	for (;;) {
 		const current = await load(ctx, run.job);
 		if (markOf(current.integration) !== progress.credentials) throw credentialsReplaced();
 		const page = await readPage(ctx, run, provider, current.integration, progress.cursor);
 		const written = await writePage(ctx, provider, current.project, page.users, readAt);
-		progress = advance(progress, page, written.results);
 		readAt = written.at ?? readAt;
-		if (page.cursor === null) break;
+		const losesPages = written.wereMissing && progress.cursor !== null;
+		progress = losesPages ? fresh(current.integration) : advance(progress, page, written.results);
+		progress.begunAt ??= readAt.toISOString();
+		if (losesPages) run.say("began again: tables or columns of capydb_auth had been dropped");
+		else if (page.cursor === null) break;
 		await run.saveProgress(progress);
 	}
 	report(run, progress);
+	await sweepAbsent(ctx, run, provider, progress);
 	const done = progress;
 	return (tx) => settle(tx, integration.id, done);
+}
+
+/** What is missing in a complete list is gone at the provider. */
+async function sweepAbsent(
+	ctx: Context,
+	run: JobRun,
+	provider: AuthProvider,
+	{ begunAt, unwritable }: Progress,
+): Promise<void> {
+	const { project } = await load(ctx, run.job);
+	if (begunAt === null) return;
+	if (unwritable > 0) {
+		run.say("did not look for users that are gone, because rows were refused");
+		return;
+	}
+	const input = { project, provider: provider.id, begunAt: new Date(begunAt) };
+	const deleted = await deleteAbsentUsers(ctx, input);
+	if (deleted > 0) {
+		run.say(`soft-deleted ${numeral(deleted)} users that ${provider.displayName} no longer has`);
+	}
 }
 
 async function load(ctx: Context, job: Job): Promise<{ integration: Integration; project: Project }> {
@@ -90,7 +119,7 @@ async function writePage(
 	project: Project,
 	users: readonly ExternalUser[],
 	readAt: Date,
-): Promise<{ results: ChangeResult[]; at: Date | null }> {
+): Promise<AppliedChanges> {
 	const changes = users.map((user) => ({
 		// A provider that gives no time of change says what holds now.
 		change: { kind: "updated" as const, user, version: user.updatedAt ?? readAt },
@@ -151,11 +180,15 @@ async function settle(tx: Transaction, id: IntegrationId, progress: Progress): P
 	return [];
 }
 
-function readProgress(saved: Record<string, unknown>, integration: Integration, now: Date): Progress {
-	const mark = markOf(integration);
+function readProgress(saved: Record<string, unknown>, integration: Integration): Progress {
 	// Only `advance` wrote it.
-	if (saved.credentials === mark) return saved as Progress;
-	return { cursor: null, count: 0, held: 0, unwritable: 0, startedAt: now.toISOString(), credentials: mark };
+	if (saved.credentials === markOf(integration)) return saved as Progress;
+	return fresh(integration);
+}
+
+function fresh(integration: Integration): Progress {
+	const credentials = markOf(integration);
+	return { cursor: null, count: 0, held: 0, unwritable: 0, begunAt: null, credentials };
 }
 
 /** Of the sealed text, which holds a random nonce: tells nothing of the credentials. */

@@ -1,5 +1,7 @@
-import type { Transaction } from "../context.ts";
+import type { Context, Transaction } from "../context.ts";
+import type { IntegrationId } from "../core/ids.ts";
 import type { Job } from "../jobs/job.ts";
+import type { AuthProvider } from "../providers/provider.ts";
 import { enqueueWork } from "./enqueue-work.ts";
 import type { Integration } from "./integration.ts";
 
@@ -13,4 +15,19 @@ export function enqueueBackfill(
 	integration: Integration,
 ): Promise<Job> {
 	return enqueueWork(tx, integration, backfillType(integration.provider));
+}
+
+/** Queues a backfill where the provider has a list and there is something to ask it with; else does nothing. */
+export async function refillUsers(
+	ctx: Pick<Context, "transaction">,
+	id: IntegrationId,
+	provider: AuthProvider,
+): Promise<void> {
+	await ctx.transaction(async (tx) => {
+		const integration = await tx.stores.integrations.findForUpdate(id);
+		if (!integration || integration.deletedAt || integration.state === "disabled") return;
+		if (provider.listUsers !== null && integration.credentials !== null) {
+			await enqueueBackfill(tx, integration);
+		}
+	});
 }

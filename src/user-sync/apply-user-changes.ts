@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import { exhaustive } from "../core/exhaustive.ts";
 import { sqlState } from "../platform/db-errors.ts";
+import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import { useProjectDatabase } from "../projects/use-project-database.ts";
 import type { AuthProvider, ExternalUser, UserChange } from "../providers/provider.ts";
@@ -32,26 +33,33 @@ type Input = {
 	readAt: Date | null;
 };
 
+export type AppliedChanges = {
+	results: ChangeResult[];
+	/** The time of the project's database afterwards; null when nothing was written. */
+	at: Date | null;
+	/** Tables or columns were missing and were made again: without other users and values than these. */
+	wereMissing: boolean;
+};
+
 type Reach = Pick<Context, "vault" | "projectDatabases">;
 
 /**
  * The one writer of `capydb_auth.users`. Each user's changes take effect in the order of their versions, as if
- * they had come one by one; an event that is applied again after a crash gives the same answer as before. `at` is
- * the time of the project's database afterwards. Throws a ProjectDatabaseError.
+ * they had come one by one; an event that is applied again after a crash gives the same answer as before. Throws
+ * a ProjectDatabaseError.
  */
-export async function applyUserChanges(
-	ctx: Reach,
-	input: Input,
-): Promise<{ results: ChangeResult[]; at: Date | null }> {
+export async function applyUserChanges(ctx: Reach, input: Input): Promise<AppliedChanges> {
 	const eventIds = input.changes.flatMap(({ eventId }) => eventId ?? []).sort();
 	const results: ChangeResult[] = [];
 	let at: Date | null = null;
+	let wereMissing = false;
 	for (const round of inRounds(input.changes)) {
 		const written = await writeWithSchema(ctx, input, round, eventIds[0] ?? null);
 		results.push(...written.results);
 		at = written.at ?? at;
+		wereMissing ||= written.wereMissing;
 	}
-	return { results, at };
+	return { results, at, wereMissing };
 }
 
 /** Splits changes so that no user stands twice in one round and the rounds keep each user's order. */
@@ -74,20 +82,33 @@ function byVersion(left: RequestedChange, right: RequestedChange): number {
 
 type Written = { results: ChangeResult[]; at: Date | null };
 
-/** The customer owns the database and may have dropped the schema: it is made again, and the rows come back. */
+/** The customer owns the database and may have dropped the schema, a table or a column: it is made again. */
 async function writeWithSchema(
 	ctx: Reach,
 	input: Input,
 	changes: RequestedChange[],
 	floor: string | null,
-): Promise<Written> {
+): Promise<Written & { wereMissing: boolean }> {
 	try {
-		return await writeSplitting(ctx, input, changes, floor);
+		return { ...(await writeSplitting(ctx, input, changes, floor)), wereMissing: false };
 	} catch (error) {
-		if (!/^(42P01|3F000)$/.test(sqlState(error) ?? "")) throw error;
-		await ensureAuthSchema(ctx, input.project);
-		return writeSplitting(ctx, input, changes, floor);
+		if (!/^(42P01|3F000|42703)$/.test(sqlState(error) ?? "")) throw asAltered(error);
 	}
+	await ensureAuthSchema(ctx, input.project);
+	try {
+		return { ...(await writeSplitting(ctx, input, changes, floor)), wereMissing: true };
+	} catch (error) {
+		throw asAltered(error);
+	}
+}
+
+/** What the customer changed and we cannot mend: types, the primary key, columns of our bookkeeping. */
+function asAltered(error: unknown): unknown {
+	const state = sqlState(error) ?? "";
+	if (!state.startsWith("42") || state === "42501") return error;
+	const sentence =
+		"The tables of capydb_auth were altered so that no users can be written; undo that, or drop them to have them made again.";
+	return new ProjectDatabaseError("failed", sentence, error);
 }
 
 /** One statement for all; when a row is at fault, halves, until it stands alone and the others are written. */

@@ -4,25 +4,21 @@ import type { Project } from "../projects/project.ts";
 import { useProjectDatabase } from "../projects/use-project-database.ts";
 
 /**
- * Makes the schema `capydb_auth` with its two tables where they are missing, as the project's own role. What is
- * there stays as it is, with columns and indexes that the customer added. Returns the time of the project's
- * database. Throws a ProjectDatabaseError.
+ * Makes the schema `capydb_auth`, its two tables and the columns of `users` where they are missing, as the
+ * project's own role. What is there stays as it is, with columns and indexes that the customer added. Returns the
+ * time of the project's database, and whether anything was missing. Throws a ProjectDatabaseError.
  */
 export function ensureAuthSchema(
 	ctx: Pick<Context, "vault" | "projectDatabases">,
 	project: Project,
-): Promise<Date> {
+): Promise<{ at: Date; wasMissing: boolean }> {
 	return useProjectDatabase(ctx, project, (client) =>
 		asOnlyWriter(client, async () => {
 			// Asked first: IF NOT EXISTS wants the right to create also where there is nothing to be created.
 			const [found] = await client.query<Found>(findSql);
-			if (!found?.schema) await client.query("create schema capydb_auth");
-			if (!found?.users) {
-				await client.query(createUsersSql);
-				await client.query(createNewestIndexSql);
-			}
-			if (!found?.state) await client.query(createStateSql);
-			return new Date(found?.at ?? 0);
+			const missing = missingOf(found);
+			for (const statement of missing) await client.query(statement);
+			return { at: new Date(found?.at ?? 0), wasMissing: missing.length > 0 };
 		}),
 	);
 }
@@ -48,26 +44,47 @@ export async function asOnlyWriter<Result>(
 /** Any constant that customers will not use for locks of their own: "capydb" in ASCII. */
 const writerLock = "109270149981282";
 
-type Found = { schema: boolean; users: boolean; state: boolean; at: number };
+type Found = { schema: boolean; users: boolean; state: boolean; columns: string[]; at: number };
+
+/** The statements that make what is missing. */
+function missingOf(found: Found | undefined): string[] {
+	const statements: string[] = [];
+	if (!found?.schema) statements.push("create schema capydb_auth");
+	if (!found?.users) statements.push(createUsersSql, createNewestIndexSql);
+	else {
+		const dropped = userColumns.filter(([name]) => !found.columns.includes(name));
+		statements.push(
+			...dropped.map(([name, type]) => `alter table capydb_auth.users add column ${name} ${type}`),
+		);
+	}
+	if (!found?.state) statements.push(createStateSql);
+	return statements;
+}
 
 const findSql = `select
 	to_regnamespace('capydb_auth') is not null as schema,
 	to_regclass('capydb_auth.users') is not null as users,
 	to_regclass('capydb_auth.sync_state') is not null as state,
+	array(select attname::text from pg_attribute
+		where attrelid = to_regclass('capydb_auth.users') and attnum > 0 and not attisdropped) as columns,
 	(extract(epoch from clock_timestamp()) * 1000)::float8 as at`;
+
+const userColumns = [
+	["email", "text"],
+	["first_name", "text"],
+	["last_name", "text"],
+	["username", "text"],
+	["image_url", "text"],
+	["created_at", "timestamptz"],
+	["updated_at", "timestamptz"],
+	["last_sign_in_at", "timestamptz"],
+	["deleted_at", "timestamptz"],
+	["raw", "jsonb"],
+] as const;
 
 const createUsersSql = `create table capydb_auth.users (
 	id text primary key,
-	email text,
-	first_name text,
-	last_name text,
-	username text,
-	image_url text,
-	created_at timestamptz,
-	updated_at timestamptz,
-	last_sign_in_at timestamptz,
-	deleted_at timestamptz,
-	raw jsonb
+	${userColumns.map((column) => column.join(" ")).join(",\n\t")}
 )`;
 
 // The order of `list-users.ts`, which puts users without a time last.

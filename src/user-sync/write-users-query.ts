@@ -49,7 +49,8 @@ const setColumns = columns
 	.join(", ");
 
 /**
- * Judges and writes changes to distinct users, in one statement. Run it as the only writer. Rows are
+ * Judges and writes changes to distinct users, in one statement. Whoever a backfill sees is noted as seen, also
+ * where its row is newer; a user deleted because a backfill did not see it is revived by newer events alone. Run it as the only writer. Rows are
  * written in the order of their ids, so that it cannot wait in a ring with a statement of the customer's.
  * $1 changes (WantedRow[] as jsonb), $2 provider, $3 whether deletions are final, $4 for a backfill the database's
  * time before the users were read, else null, $5 the smallest event id that may not be announced yet, or null.
@@ -70,6 +71,8 @@ with wanted as (
 			when s.effects ? w.event_id then 'again'
 			when s.provider <> $2 then 'held'
 			when $3 and w.rank < 3 and (s.rank = 3 or (s.rank is null and u.deleted_at is not null)) then 'final'
+			when $4::timestamptz is null and w.rank < 3 and s.rank < 3 and u.deleted_at is not null
+				and w.version <= s.version then 'older'
 			when $4::timestamptz is null and (w.version, w.rank) < (s.version, s.rank) then 'older'
 			when $4::timestamptz is not null and not (u.id is null and s.rank < 3) and (w.version < s.version
 				or (w.version = s.version and (s.rank = 3 or s.written_at >= $4::timestamptz))) then 'older'
@@ -91,7 +94,8 @@ with wanted as (
 	select user_id, $2, version, rank,
 		case when verdict = 'write' and event_id is not null then jsonb_build_object(event_id, kind) else '{}' end,
 		clock_timestamp()
-	from judged where verdict in ('write', 'same') order by user_id
+	from judged
+	where verdict in ('write', 'same') or (verdict = 'older' and $4::timestamptz is not null) order by user_id
 	on conflict (user_id) do update set
 		version = greatest(t.version, excluded.version),
 		rank = case when excluded.version > t.version then excluded.rank else greatest(t.rank, excluded.rank) end,
