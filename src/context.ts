@@ -47,6 +47,7 @@ export type TaskData = {
 	"previews.delete_due": Record<string, never>;
 	"oauth.discard_expired": Record<string, never>;
 	"branches.sweep": Record<string, never>;
+	"users.reconcile": Record<string, never>;
 	"tables.maintain": Record<string, never>;
 };
 

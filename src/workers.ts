@@ -15,6 +15,7 @@ import { disconnectIntegrations } from "./integrations/delete-integration.ts";
 import { integrationJobTypes } from "./integrations/job-types.ts";
 import { reconcileDue } from "./integrations/platforms/reconcile-due.ts";
 import { reconcilePlatform } from "./integrations/platforms/reconcile-platform.ts";
+import { queueReconciliations } from "./integrations/queue-reconciliations.ts";
 import type { JobType } from "./jobs/job-type.ts";
 import { runJob } from "./jobs/run-job.ts";
 import { discardExpiredFlows } from "./oauth/discard-expired-flows.ts";
@@ -30,6 +31,7 @@ import { maintainTables } from "./retention/maintain-tables.ts";
 
 const everyHour = "7 * * * *";
 const everyTenMinutes = "*/10 * * * *";
+const everyNight = "23 3 * * *";
 const everyMinute = "* * * * *";
 
 /** Every task and its operation, every schedule. */
@@ -98,6 +100,7 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 }
 
 type Scheduled =
+	| "users.reconcile"
 	| "integrations.reconcile_due"
 	| "projects.drop_expired"
 	| "previews.delete_due"
@@ -105,6 +108,7 @@ type Scheduled =
 	| "branches.sweep"
 	| "tables.maintain";
 
+/** What runs by itself: once at each of its times, however many replicas there are. */
 function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 	return {
 		"integrations.reconcile_due": {
@@ -122,6 +126,18 @@ function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 		"previews.delete_due": sweep(() => deleteDuePreviews(ctx)),
 		"branches.sweep": sweep(() => sweepBranches(ctx)),
 		"oauth.discard_expired": sweep(() => discardExpiredFlows(ctx)),
+		"users.reconcile": {
+			queue: {
+				policy: "exclusive",
+				expireInSeconds: 3600,
+				retryLimit: 3,
+				retryDelay: 60,
+				deleteAfterSeconds: 3600,
+			},
+			concurrency: 1,
+			schedule: everyNight,
+			handle: () => queueReconciliations(ctx),
+		},
 		"tables.maintain": {
 			queue: {
 				policy: "exclusive",

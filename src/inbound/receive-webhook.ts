@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Context } from "../context.ts";
 import { AppError, notFound } from "../core/errors.ts";
 import { type IntegrationId, isId, newId } from "../core/ids.ts";
-import type { Integration } from "../integrations/integration.ts";
+import { type Integration, isOfInstance } from "../integrations/integration.ts";
 import { liveSigningSecrets } from "../integrations/integration-secrets.ts";
 import { isValueRefused } from "../platform/db-errors.ts";
 import type { AuthProvider, InboundEvent, WebhookHeaders } from "../providers/provider.ts";
@@ -67,7 +67,7 @@ function verify(
 	const includePrivateMetadata = integration.config.includePrivateMetadata ?? false;
 	const events = provider.readWebhook(rawBody, headers, { includePrivateMetadata });
 	if (!events) throw unreadable();
-	if (!events.every(({ instance }) => mayBeOf(integration, instance))) {
+	if (!events.every(({ instance }) => instance === null || isOfInstance(integration, instance))) {
 		const sentence = "The webhook is from another instance than the one that is connected.";
 		throw new AppError("unauthenticated", "webhook.wrong_instance", sentence);
 	}
@@ -78,12 +78,6 @@ function noSecret({ refusalsAreFinal }: AuthProvider): AppError {
 	const sentence = "No webhook signing secret is configured for this integration.";
 	if (!refusalsAreFinal) return new AppError("unauthenticated", "webhook.no_secret", sentence);
 	return new AppError("unavailable", "webhook.no_secret", sentence, { retryAfterSeconds: noSecretSeconds });
-}
-
-/** Whoever enters `external_id` by hand may write a tenant's host name for its name. */
-function mayBeOf({ externalId }: Integration, instance: string | null): boolean {
-	if (externalId === null || instance === null) return true;
-	return externalId === instance || externalId.startsWith(`${instance}.`);
 }
 
 /** False when all of the events came before. */

@@ -3,7 +3,6 @@ import type { Context, Transaction } from "../context.ts";
 import { AppError } from "../core/errors.ts";
 import type { IntegrationId } from "../core/ids.ts";
 import type { NewEvent } from "../events/event.ts";
-import type { Job } from "../jobs/job.ts";
 import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
@@ -11,9 +10,10 @@ import type { AuthProvider, ExternalUser, UserPage } from "../providers/provider
 import { type AppliedChanges, applyUserChanges, type ChangeResult } from "../user-sync/apply-user-changes.ts";
 import { deleteAbsentUsers } from "../user-sync/delete-absent-users.ts";
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
-import { integrationGone } from "./errors.ts";
+import { confirmInstance } from "./confirm-instance.ts";
 import type { Integration } from "./integration.ts";
 import type { EventView } from "./integration-event.ts";
+import { integrationIdOf, loadTarget, numeral } from "./integration-job.ts";
 import { openCredentials } from "./integration-secrets.ts";
 import { noteFailure } from "./note-failure.ts";
 
@@ -42,17 +42,19 @@ export function backfillUsers(view: EventView, provider: AuthProvider): JobType 
 }
 
 async function backfill(ctx: Context, run: JobRun, provider: AuthProvider): Promise<Settlement> {
-	const { integration, project } = await load(ctx, run.job);
+	const { integration, project } = await loadTarget(ctx, run.job);
 	let progress = readProgress(run.job.progress, integration);
-	if (progress.cursor === null) run.say(`validated project ${oneLine(project.name)} (${project.id})`);
-	else run.say(`went on after ${numeral(progress.count)} users`);
+	if (progress.cursor === null) {
+		run.say(`validated project ${oneLine(project.name)} (${project.id})`);
+		await confirmInstance(ctx, provider, integration);
+	} else run.say(`went on after ${numeral(progress.count)} users`);
 	const schema = await ensureAuthSchema(ctx, project);
 	if (schema.wasMissing) progress = fresh(integration);
 	let readAt = schema.at;
 	progress.begunAt ??= readAt.toISOString();
 	await ctx.stores.integrations.report(integration.id, { set: { schemaReadyAt: readAt.toISOString() } });
 	for (;;) {
-		const current = await load(ctx, run.job);
+		const current = await loadTarget(ctx, run.job);
 		if (markOf(current.integration) !== progress.credentials) throw credentialsReplaced();
 		const page = await readPage(ctx, run, provider, current.integration, progress.cursor);
 		const written = await writePage(ctx, provider, current.project, page.users, readAt);
@@ -77,7 +79,7 @@ async function sweepAbsent(
 	provider: AuthProvider,
 	{ begunAt, unwritable }: Progress,
 ): Promise<void> {
-	const { project } = await load(ctx, run.job);
+	const { project } = await loadTarget(ctx, run.job);
 	if (begunAt === null) return;
 	if (unwritable > 0) {
 		run.say("did not look for users that are gone, because rows were refused");
@@ -88,14 +90,6 @@ async function sweepAbsent(
 	if (deleted > 0) {
 		run.say(`soft-deleted ${numeral(deleted)} users that ${provider.displayName} no longer has`);
 	}
-}
-
-async function load(ctx: Context, job: Job): Promise<{ integration: Integration; project: Project }> {
-	const integration = await ctx.stores.integrations.find(integrationIdOf(job));
-	if (!integration || integration.deletedAt) throw integrationGone();
-	const project = await ctx.stores.projects.find(integration.projectId);
-	if (!project) throw integrationGone();
-	return { integration, project };
 }
 
 function readPage(
@@ -171,6 +165,7 @@ async function settle(tx: Transaction, id: IntegrationId, progress: Progress): P
 		set: {
 			lastSyncedAt: tx.clock.now().toISOString(),
 			usersSynced: progress.count - progress.held - progress.unwritable,
+			usersLeftOut: progress.held + progress.unwritable,
 			...(refused === "" ? {} : { lastError: `${refused}.` }),
 		},
 	});
@@ -205,14 +200,6 @@ function credentialsReplaced(): AppError {
 	return new AppError("unavailable", "integration.credentials_replaced", sentence, { retryAfterSeconds: 1 });
 }
 
-function integrationIdOf(job: Job): IntegrationId {
-	return job.input.integration_id as IntegrationId;
-}
-
 function oneLine(text: string): string {
 	return text.replace(/\p{C}+/gu, " ");
-}
-
-function numeral(count: number): string {
-	return count.toLocaleString("en-US");
 }

@@ -9,6 +9,10 @@ export function backfillType(providerId: string): string {
 	return `integration.${providerId}_backfill`;
 }
 
+export function reconciliationType(providerId: string): string {
+	return `integration.${providerId}_reconcile`;
+}
+
 /** Queues a backfill of an auth provider's users, unless one waits already. */
 export function enqueueBackfill(
 	tx: Pick<Transaction, "stores" | "tasks">,

@@ -36,6 +36,10 @@ export type IntegrationStatus = {
 	/** Why received webhooks have to wait, and how often they were tried since; reported as `last_error`. */
 	applyError?: string;
 	applyFailures?: number;
+	/** Not reported: how many users the last backfill found and could not write. */
+	usersLeftOut?: number;
+	/** Not reported: when the last nightly reconciliation was queued. */
+	reconcileQueuedAt?: string;
 	/** Changes refused because another provider of the project holds the user's id; reported in `last_error`. */
 	heldChanges?: number;
 };
@@ -88,6 +92,12 @@ export type IntegrationPut = {
 	/** Null asks for a new one, absent leaves it. */
 	signingSecret?: string | null;
 };
+
+/** Whoever enters `external_id` by hand may write a tenant's host name for its name. */
+export function isOfInstance({ externalId }: Pick<Integration, "externalId">, instance: string): boolean {
+	if (externalId === null || externalId === instance) return true;
+	return externalId.startsWith(`${instance}.`) || instance.startsWith(`${externalId}.`);
+}
 
 /** Whether there is a secret with which the provider, or its webhooks, can be trusted. */
 export function isUsable(integration: Pick<Integration, "credentials" | "signingSecrets">): boolean {

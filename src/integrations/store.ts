@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import { createBatcher } from "../core/batcher.ts";
 import type { IntegrationId, ProjectId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
@@ -120,6 +120,15 @@ export function integrationStore({ orm }: Database) {
 				.where(eq(integrations.id, id));
 		},
 
+		/** Unless the user has named one meanwhile, or the credentials were replaced by another instance's. */
+		async rememberInstance({ id, credentials }: Integration, instance: string): Promise<void> {
+			const isAsAsked = and(eq(integrations.id, id), eq(integrations.credentials, credentials ?? ""));
+			await orm
+				.update(integrations)
+				.set({ externalId: instance, ...touched })
+				.where(and(isAsAsked, isNull(integrations.externalId)));
+		},
+
 		async countHeldChanges(id: IntegrationId, more: number): Promise<void> {
 			const count = sql`coalesce((${integrations.status} ->> 'heldChanges')::int, 0) + ${more}::int`;
 			await orm
@@ -222,6 +231,35 @@ export function integrationStore({ orm }: Database) {
 			return rows.map((row) => row.id);
 		},
 
+		/** Integrations that are at work and were not reconciled for so many hours, in the order of their ids. */
+		async listReconcilable(
+			providers: readonly string[],
+			page: { restHours: number; after: IntegrationId | null; limit: number },
+		): Promise<IntegrationId[]> {
+			if (providers.length === 0) return [];
+			const after = page.after === null ? undefined : gt(integrations.id, page.after);
+			const rows = await orm
+				.select({ id: integrations.id })
+				.from(integrations)
+				.where(and(isReconcilable(providers, page.restHours), after))
+				.orderBy(asc(integrations.id))
+				.limit(page.limit);
+			return rows.map((row) => row.id);
+		},
+
+		/** One of these, locked; null when it is none of them any more. */
+		async findReconcilableForUpdate(
+			providers: readonly string[],
+			{ restHours, id }: { restHours: number; id: IntegrationId },
+		): Promise<Integration | null> {
+			const [row] = await orm
+				.select()
+				.from(integrations)
+				.where(and(isReconcilable(providers, restHours), eq(integrations.id, id)))
+				.for("update");
+			return row ?? null;
+		},
+
 		/** Adds to the count and keeps the last hundred. `recent` is newest first. */
 		async addRejections(
 			integration: Pick<Integration, "id" | "organizationId">,
@@ -245,6 +283,17 @@ export function integrationStore({ orm }: Database) {
 			return { total: row?.total ?? 0, recent: row?.recent ?? [] };
 		},
 	};
+}
+
+function isReconcilable(providers: readonly string[], restHours: number) {
+	const queuedAt = sql`(${integrations.status} ->> 'reconcileQueuedAt')::timestamptz`;
+	return and(
+		isNull(integrations.deletedAt),
+		inArray(integrations.state, ["active", "error"]),
+		isNotNull(integrations.credentials),
+		inArray(integrations.provider, [...providers]),
+		sql`coalesce(${queuedAt} < clock_now() - ${restHours}::float8 * interval '1 hour', true)`,
+	);
 }
 
 function changed({ set = {}, drop = [] }: StatusChange) {

@@ -86,6 +86,8 @@ export type AuthProvider = {
 				options: InterpretOptions & { signal: AbortSignal },
 		  ) => Promise<UserPage>)
 		| null;
+	/** How many users there are; null where the provider does not say. */
+	countUsers: ((credentials: Credentials, signal: AbortSignal) => Promise<number>) | null;
 	/**
 	 * A touched user as it is now; the promise gives null when the provider knows none of that id. Null where no
 	 * event is without its document.

@@ -205,3 +205,22 @@ describe("listing all users of a Clerk instance", () => {
 		expect((await listPage(clerk, first.cursor)).users).toHaveLength(500);
 	});
 });
+
+describe("counting the users of a Clerk instance", () => {
+	const count = (clerk: AuthProvider) =>
+		clerk.countUsers?.({ secret_key: secretKey }, new AbortController().signal) ?? Promise.reject();
+
+	it("takes one request, whatever their number", async () => {
+		const { fake, clerk } = await start(1_234);
+		expect(await count(clerk)).toBe(1_234);
+		expect(fake.requests.map(({ path }) => path)).toEqual(["/v1/users/count"]);
+	});
+
+	it("fails as listing does", async () => {
+		const { fake, clerk } = await start(1);
+		fake.rateLimitNext(1, 7);
+		expect(await failure(count(clerk))).toMatchObject({ reason: "rate_limited", retryAfterSeconds: 7 });
+		fake.failNext(401);
+		expect((await failure(count(clerk))).reason).toBe("unauthorized");
+	});
+});

@@ -2,7 +2,14 @@ import { ProviderError } from "../errors.ts";
 import { createProviderHttp, type ProviderCall, type ProviderHttp } from "../http.ts";
 import type { Credentials, InterpretOptions, UserPage } from "../provider.ts";
 import { redactUser } from "./redact.ts";
-import { type ClerkUser, isClerkInstance, isClerkKeySet, isClerkUsers, toExternalUser } from "./wire.ts";
+import {
+	type ClerkUser,
+	isClerkCount,
+	isClerkInstance,
+	isClerkKeySet,
+	isClerkUsers,
+	toExternalUser,
+} from "./wire.ts";
 
 const provider = "Clerk";
 /** The version that answers are guarded against: clerk.com/docs, Backend API, `Clerk-API-Version`. */
@@ -18,6 +25,7 @@ type ListOptions = InterpretOptions & { signal: AbortSignal };
 export type ClerkClient = {
 	identify(credentials: Credentials): Promise<{ externalId: string | null }>;
 	listUsers(credentials: Credentials, cursor: string | null, options: ListOptions): Promise<UserPage>;
+	countUsers(credentials: Credentials, signal: AbortSignal): Promise<number>;
 };
 
 /** Clerk's Backend API, as far as we use it. Every call throws ProviderError; no secret key is kept here. */
@@ -31,6 +39,7 @@ export function createClerkClient(options: { origin: string }): ClerkClient {
 	return {
 		identify: (credentials) => identify(http, credentials),
 		listUsers: (credentials, cursor, listOptions) => listUsers(http, credentials, cursor, listOptions),
+		countUsers: (credentials, signal) => countUsers(http, credentials, signal),
 	};
 }
 
@@ -128,6 +137,16 @@ function refusesCursor(error: unknown): boolean {
 	return (
 		error instanceof ProviderError && (error.reason === "invalid_request" || error.reason === "not_found")
 	);
+}
+
+async function countUsers(
+	http: ProviderHttp,
+	credentials: Credentials,
+	signal: AbortSignal,
+): Promise<number> {
+	const { json } = await http.request(authorized(credentials, { path: "/v1/users/count", signal }));
+	if (!isClerkCount(json)) throw unexpected("Clerk did not say how many users there are.");
+	return json.total_count;
 }
 
 function authorized(credentials: Credentials, call: ProviderCall): ProviderCall {

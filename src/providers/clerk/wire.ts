@@ -38,12 +38,14 @@ const eventGuard = TypeCompiler.Compile(ClerkEventWire);
 const instanceGuard = TypeCompiler.Compile(
 	Type.Object({ id: Type.String({ minLength: 1, maxLength: 255 }) }),
 );
+const countGuard = TypeCompiler.Compile(Type.Object({ total_count: Type.Integer({ minimum: 0 }) }));
 const keySetGuard = TypeCompiler.Compile(Type.Object({ keys: Type.Array(Type.Object({})) }));
 
 export const isClerkUser = (value: unknown): value is ClerkUser => userGuard.Check(value);
 export const isClerkUsers = (value: unknown): value is ClerkUser[] => usersGuard.Check(value);
 export const isClerkEvent = (value: unknown): value is ClerkEvent => eventGuard.Check(value);
 export const isClerkInstance = (value: unknown): value is { id: string } => instanceGuard.Check(value);
+export const isClerkCount = (value: unknown): value is { total_count: number } => countGuard.Check(value);
 export const isClerkKeySet = (value: unknown): boolean => keySetGuard.Check(value);
 
 /** Clerk's user in our shape. `user` is already redacted: it becomes `raw` as it is. */
