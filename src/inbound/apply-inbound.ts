@@ -7,6 +7,7 @@ import { publishEvents } from "../events/publish-events.ts";
 import { activateIntegration } from "../integrations/activate-integration.ts";
 import { refillUsers } from "../integrations/enqueue-backfill.ts";
 import type { Integration } from "../integrations/integration.ts";
+import { otherProviders } from "../integrations/other-providers.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import { ProviderError } from "../providers/errors.ts";
@@ -97,10 +98,13 @@ async function applyBatch(
 		reading.kind === "change" ? [{ change: reading.change, eventId: runOf(webhook) }] : [],
 	);
 	const { project, provider } = target;
-	const applied = await applyUserChanges(ctx, { project, provider, changes, readAt: null });
+	const others = await otherProviders(ctx, target.integration);
+	const applied = await applyUserChanges(ctx, { project, provider, others, changes, readAt: null });
 	const { results } = applied;
 	// What the customer dropped is more than these changes bring back.
-	if (applied.wereMissing) await refillUsers(ctx, target.integration.id, provider);
+	if (applied.wereMissing) {
+		await ctx.transaction((tx) => refillUsers(ctx.providers, tx, target.integration.id));
+	}
 	const positions = new Map(results.map(({ eventId }, position) => [eventId, position]));
 	const settlements = read.map(({ webhook, reading }) => {
 		const position = positions.get(runOf(webhook)) ?? results.length;

@@ -16,6 +16,7 @@ import type { EventView } from "./integration-event.ts";
 import { integrationIdOf, loadTarget, numeral } from "./integration-job.ts";
 import { openCredentials } from "./integration-secrets.ts";
 import { noteFailure } from "./note-failure.ts";
+import { otherProviders } from "./other-providers.ts";
 
 /** Where a backfill stands; kept after each page. */
 type Progress = {
@@ -119,7 +120,8 @@ async function writePage(
 		change: { kind: "updated" as const, user, version: user.updatedAt ?? readAt },
 		eventId: null,
 	}));
-	const written = await applyUserChanges(ctx, { project, provider, changes, readAt });
+	const others = await otherProviders(ctx, { projectId: project.id, provider: provider.id });
+	const written = await applyUserChanges(ctx, { project, provider, others, changes, readAt });
 	const refused = written.results.filter(({ outcome }) => outcome === "unwritable");
 	if (users.length > 0 && refused.length === written.results.length) {
 		throw new ProjectDatabaseError("failed", "The project's database takes no rows into capydb_auth.users.");

@@ -1,7 +1,6 @@
 import type { Context, Transaction } from "../context.ts";
 import type { IntegrationId } from "../core/ids.ts";
 import type { Job } from "../jobs/job.ts";
-import type { AuthProvider } from "../providers/provider.ts";
 import { enqueueWork } from "./enqueue-work.ts";
 import type { Integration } from "./integration.ts";
 
@@ -23,15 +22,12 @@ export function enqueueBackfill(
 
 /** Queues a backfill where the provider has a list and there is something to ask it with; else does nothing. */
 export async function refillUsers(
-	ctx: Pick<Context, "transaction">,
+	providers: Context["providers"],
+	tx: Pick<Transaction, "stores" | "tasks">,
 	id: IntegrationId,
-	provider: AuthProvider,
 ): Promise<void> {
-	await ctx.transaction(async (tx) => {
-		const integration = await tx.stores.integrations.findForUpdate(id);
-		if (!integration || integration.deletedAt || integration.state === "disabled") return;
-		if (provider.listUsers !== null && integration.credentials !== null) {
-			await enqueueBackfill(tx, integration);
-		}
-	});
+	const integration = await tx.stores.integrations.findForUpdate(id);
+	if (!integration || integration.deletedAt || integration.state === "disabled") return;
+	const provider = providers.auth.find((each) => each.id === integration.provider);
+	if (provider?.listUsers && integration.credentials !== null) await enqueueBackfill(tx, integration);
 }

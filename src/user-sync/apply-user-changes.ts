@@ -28,6 +28,8 @@ export type ChangeResult = RequestedChange &
 type Input = {
 	project: Project;
 	provider: Pick<AuthProvider, "id" | "deletesAreFinal">;
+	/** Ids of the other providers that are connected to the project: they hold their users' ids. */
+	others: readonly string[];
 	changes: readonly RequestedChange[];
 	/** For a backfill, the project database's time before the users were read: what was written later stays. */
 	readAt: Date | null;
@@ -142,9 +144,10 @@ async function write(
 	changes: RequestedChange[],
 	floor: string | null,
 ): Promise<Written> {
-	const { provider, readAt } = input;
+	const { provider, others, readAt } = input;
 	const wanted = JSON.stringify(changes.map(toRow));
-	const values = [wanted, provider.id, provider.deletesAreFinal, readAt?.toISOString() ?? null, floor];
+	const since = readAt?.toISOString() ?? null;
+	const values = [wanted, provider.id, provider.deletesAreFinal, since, floor, [...others]];
 	const rows = await useProjectDatabase(ctx, input.project, (client) =>
 		asOnlyWriter(client, () => client.query<WrittenRow>(writeUsersSql, values)),
 	);

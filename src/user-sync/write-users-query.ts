@@ -50,10 +50,13 @@ const setColumns = columns
 
 /**
  * Judges and writes changes to distinct users, in one statement. Whoever a backfill sees is noted as seen, also
- * where its row is newer; a user deleted because a backfill did not see it is revived by newer events alone. Run it as the only writer. Rows are
- * written in the order of their ids, so that it cannot wait in a ring with a statement of the customer's.
+ * where its row is newer; a user deleted because a backfill did not see it is revived by newer events alone. What
+ * is noted of a provider that has left the project counts as not there: its users are free to be taken over. Run
+ * it as the only writer. Rows are written in the order of their ids, so that it cannot wait in a ring with a
+ * statement of the customer's.
  * $1 changes (WantedRow[] as jsonb), $2 provider, $3 whether deletions are final, $4 for a backfill the database's
- * time before the users were read, else null, $5 the smallest event id that may not be announced yet, or null.
+ * time before the users were read, else null, $5 the smallest event id that may not be announced yet, or null, $6
+ * the project's other providers.
  */
 export const writeUsersSql = `
 with wanted as (
@@ -70,7 +73,7 @@ with wanted as (
 		case
 			when s.effects ? w.event_id then 'again'
 			when s.provider <> $2 then 'held'
-			when $3 and w.rank < 3 and (s.rank = 3 or (s.rank is null and u.deleted_at is not null)) then 'final'
+			when $3 and w.rank < 3 and (s.rank = 3 or (noted.rank is null and u.deleted_at is not null)) then 'final'
 			when $4::timestamptz is null and w.rank < 3 and s.rank < 3 and u.deleted_at is not null
 				and w.version <= s.version then 'older'
 			when $4::timestamptz is null and (w.version, w.rank) < (s.version, s.rank) then 'older'
@@ -82,7 +85,9 @@ with wanted as (
 			else 'write'
 		end as verdict
 	from wanted w
-	left join capydb_auth.sync_state s on s.user_id = w.user_id
+	left join capydb_auth.sync_state noted on noted.user_id = w.user_id
+	left join lateral (select noted.provider, noted.version, noted.rank, noted.effects, noted.written_at
+		where noted.provider = $2 or noted.provider = any ($6::text[])) s on true
 	left join capydb_auth.users u on u.id = w.user_id
 ), written as (
 	insert into capydb_auth.users as t (id, deleted_at, ${list("")})
@@ -97,12 +102,16 @@ with wanted as (
 	from judged
 	where verdict in ('write', 'same') or (verdict = 'older' and $4::timestamptz is not null) order by user_id
 	on conflict (user_id) do update set
-		version = greatest(t.version, excluded.version),
-		rank = case when excluded.version > t.version then excluded.rank else greatest(t.rank, excluded.rank) end,
+		provider = excluded.provider,
+		version = case when t.provider = excluded.provider
+			then greatest(t.version, excluded.version) else excluded.version end,
+		rank = case when t.provider = excluded.provider and excluded.version <= t.version
+			then greatest(t.rank, excluded.rank) else excluded.rank end,
 		effects = excluded.effects || (select coalesce(jsonb_object_agg(e.key, e.value), '{}')
-			from jsonb_each(t.effects) e where $5::text is null or e.key collate "C" >= $5::text),
+			from jsonb_each(t.effects) e
+			where t.provider = excluded.provider and ($5::text is null or e.key collate "C" >= $5::text)),
 		written_at = excluded.written_at
 )
-select user_id, verdict, kind, case when rank = 3 then before end as before, 
+select user_id, verdict, kind, case when rank = 3 then before end as before,
 	(extract(epoch from clock_timestamp()) * 1000)::float8 as at
 from judged`;

@@ -54,12 +54,20 @@ function change(
 	return { kind, user, version: at(second) };
 }
 
-async function apply(changes: UserChange[], provider = auth0, readAt: Date | null = null) {
+const othersOf = (provider: { id: string }) => ["auth0", "clerk"].filter((id) => id !== provider.id);
+
+async function apply(
+	changes: UserChange[],
+	provider = auth0,
+	readAt: Date | null = null,
+	others = othersOf(provider),
+) {
 	const requested = changes.map((each) => ({
 		change: each,
 		eventId: readAt === null ? `inb_${String(++lastEvent).padStart(6, "0")}` : null,
 	}));
-	const { results } = await applyUserChanges(server.ctx, { project, provider, changes: requested, readAt });
+	const input = { project, provider, others, changes: requested, readAt };
+	const { results } = await applyUserChanges(server.ctx, input);
 	return results.map((result) => (result.outcome === "changed" ? result.kind : result.outcome));
 }
 
@@ -162,7 +170,7 @@ describe("a webhook's change", () => {
 			change: each,
 			eventId: `inb_again_${index}`,
 		}));
-		const input = { project, provider: auth0, changes: requested, readAt: null };
+		const input = { project, provider: auth0, others: [], changes: requested, readAt: null };
 		const kinds = async () =>
 			(await applyUserChanges(server.ctx, input)).results.map((result) => "kind" in result && result.kind);
 		expect(await kinds()).toEqual(["created", "updated"]);
@@ -180,6 +188,49 @@ describe("a webhook's change", () => {
 			{ first_name: hostile, plan: "free" },
 		]);
 		expect(await apply([change("updated", 2)])).toEqual(["updated"]);
+	});
+});
+
+describe("a user of a provider that has left the project", () => {
+	const providerOf = async () => {
+		const [state] = await sql("select provider from capydb_auth.sync_state where user_id = 'user_1'");
+		return state?.provider;
+	};
+
+	it("is taken over by whoever brings the id next, whatever the times", async () => {
+		await apply([change("created", 9)], clerk);
+		expect(await apply([change("updated", 1)], auth0, null, [])).toEqual(["updated"]);
+		expect(await row()).toBe("updated 1");
+		expect(await providerOf()).toBe("auth0");
+		// From now on the new provider's times count, and the one that comes back finds the id held.
+		expect(await apply([change("created", 0)], auth0, null, [])).toEqual(["outdated"]);
+		expect(await apply([change("updated", 99)], clerk)).toEqual(["held"]);
+	});
+
+	it("is taken over without an announcement when nothing changes, and by a backfill", async () => {
+		await apply([change("updated", 1), change("updated", 1, "B", "user_2")], clerk);
+		expect(await apply([change("updated", 1)], auth0, null, [])).toEqual(["unchanged"]);
+		expect(await providerOf()).toBe("auth0");
+		expect(await apply([change("updated", 0, "C", "user_2")], auth0, at(0), [])).toEqual(["updated"]);
+	});
+
+	it("comes back although it was deleted for good there, and can be deleted by the new one", async () => {
+		await apply([change("created", 1), change("deleted", 9)], clerk);
+		expect(await apply([change("updated", 2)], auth0, null, [])).toEqual(["created"]);
+		expect(await row()).toBe("updated 2");
+		expect(await apply([change("deleted", 3)], auth0, null, [])).toEqual(["deleted"]);
+		expect(await row()).toBe("updated 2 (deleted)");
+		expect(await apply([change("updated", 1)], clerk, null, [])).toEqual(["created"]);
+	});
+
+	it("gives the same answer again to an event that is applied again", async () => {
+		await apply([change("created", 9)], clerk);
+		const changes = [{ change: change("updated", 1), eventId: "inb_taken_over" }];
+		const input = { project, provider: auth0, others: [], changes, readAt: null };
+		for (let time = 0; time < 2; time++) {
+			const { results } = await applyUserChanges(server.ctx, input);
+			expect(results).toMatchObject([{ outcome: "changed", kind: "updated" }]);
+		}
 	});
 });
 
@@ -216,7 +267,7 @@ describe("a backfill's change", () => {
 
 	it("keeps what a webhook still has to announce", async () => {
 		const webhook = [{ change: change("created", 1), eventId: "inb_still_to_say" }];
-		const input = { project, provider: auth0, changes: webhook, readAt: null };
+		const input = { project, provider: auth0, others: [], changes: webhook, readAt: null };
 		await applyUserChanges(server.ctx, input);
 		await apply([change("updated", 2)], auth0, await now());
 		const { results } = await applyUserChanges(server.ctx, input);
