@@ -157,8 +157,11 @@ async function settle(ctx: Context, target: Target, settlements: readonly Settle
 		const ours = settlements.filter(({ webhook }) => settled.has(webhook.id));
 		const events = ours.flatMap(({ result }) => announcement(target, result) ?? []);
 		if (events.length > 0) await publishEvents(tx, events);
-		const held = ours.filter(({ result }) => result?.outcome === "held").length;
-		if (held > 0) await tx.stores.integrations.countHeldChanges(id, held);
+		const count = (outcome: ChangeResult["outcome"]) =>
+			ours.filter(({ result }) => result?.outcome === outcome).length;
+		const [held, refused] = [count("held"), count("unwritable")];
+		if (held > 0) await tx.stores.integrations.countChanges(id, "heldChanges", held);
+		if (refused > 0) await tx.stores.integrations.countChanges(id, "refusedChanges", refused);
 		await tx.stores.integrations.report(id, {
 			set: { lastEventAt: lastReceivedAt(settlements).toISOString() },
 		});

@@ -163,7 +163,7 @@ async function settle(tx: Transaction, id: IntegrationId, progress: Progress): P
 	if (markOf(integration) !== progress.credentials) throw credentialsReplaced();
 	const refused = refusals(progress).join("; ");
 	await tx.stores.integrations.report(id, {
-		drop: ["lastError", "heldChanges"],
+		drop: ["lastError", "heldChanges", "refusedChanges"],
 		set: {
 			lastSyncedAt: tx.clock.now().toISOString(),
 			usersSynced: progress.count - progress.held - progress.unwritable,

@@ -49,7 +49,7 @@ export async function connectIntegration(
 					? {}
 					: { signingSecrets: sealSigningSecret(tx, found, { provider, secret: signingSecret }) }),
 			},
-			{ drop: ["lastError", "applyError", "applyFailures", "heldChanges"] },
+			{ drop: ["lastError", "applyError", "applyFailures", "heldChanges", "refusedChanges"] },
 		);
 		const job = await enqueueBackfill(tx, integration);
 		const metadata = { integration_id: integration.id, provider: provider.id };

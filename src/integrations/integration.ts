@@ -42,6 +42,8 @@ export type IntegrationStatus = {
 	reconcileQueuedAt?: string;
 	/** Changes refused because another provider of the project holds the user's id; reported in `last_error`. */
 	heldChanges?: number;
+	/** Changes that the project's database refused while it took others; reported in `last_error`. */
+	refusedChanges?: number;
 };
 
 /** What reports a platform's deployments to us. Path tokens are kept as their SHA-256, in hex. */

@@ -129,11 +129,15 @@ export function integrationStore({ orm }: Database) {
 				.where(and(isAsAsked, isNull(integrations.externalId)));
 		},
 
-		async countHeldChanges(id: IntegrationId, more: number): Promise<void> {
-			const count = sql`coalesce((${integrations.status} ->> 'heldChanges')::int, 0) + ${more}::int`;
+		async countChanges(
+			id: IntegrationId,
+			key: "heldChanges" | "refusedChanges",
+			more: number,
+		): Promise<void> {
+			const count = sql`coalesce((${integrations.status} ->> ${key})::int, 0) + ${more}::int`;
 			await orm
 				.update(integrations)
-				.set({ status: sql`${integrations.status} || jsonb_build_object('heldChanges', ${count})` })
+				.set({ status: sql`${integrations.status} || jsonb_build_object(${key}::text, ${count})` })
 				.where(eq(integrations.id, id));
 		},
 

@@ -61,11 +61,6 @@ function toReportWire(view: WireView, { provider, projectId, status }: Integrati
 	const auth = view.providers.auth.find(({ id }) => id === provider);
 	const platform = view.providers.deployment.find(({ id }) => id === provider);
 	const receiver = `${view.publicUrl()}/v1/integrations/${auth?.pathNames[0]}/webhook/${projectId}`;
-	const held = status.heldChanges ?? 0;
-	const heldSentence =
-		held === 0
-			? null
-			: `${held} changes were refused: another provider of this project holds the users' ids.`;
 	return {
 		...(auth ? { webhook_receiver: receiver } : {}),
 		...(platform
@@ -73,9 +68,22 @@ function toReportWire(view: WireView, { provider, projectId, status }: Integrati
 			: {}),
 		last_synced_at: status.lastSyncedAt ?? null,
 		last_event_at: status.lastEventAt ?? null,
-		last_error: status.lastError ?? status.applyError ?? heldSentence,
+		last_error: status.lastError ?? status.applyError ?? refusedSentence(status),
 		...(auth ? { users_synced: status.usersSynced ?? null } : {}),
 	};
+}
+
+/** Changes that were refused one by one, since all users were read last. */
+function refusedSentence({ heldChanges = 0, refusedChanges = 0 }: Integration["status"]): string | null {
+	const sentences = [
+		heldChanges === 0
+			? []
+			: [`${heldChanges} changes were refused: another provider of this project holds the users' ids.`],
+		refusedChanges === 0
+			? []
+			: [`${refusedChanges} changes were refused: the project's database does not take the users' rows.`],
+	].flat();
+	return sentences.length === 0 ? null : sentences.join(" ");
 }
 
 const ConfigBody = Type.Object(

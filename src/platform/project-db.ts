@@ -118,7 +118,9 @@ async function borrow(
 	} catch (error) {
 		// A connection that comes after the deadline goes straight back.
 		borrowing.then((late) => late.giveBack(false)).catch(() => undefined);
-		throw describe(error);
+		const described = describe(error);
+		// Whatever else a database says before it lets anyone in, as one that accepts no connections does.
+		throw described.reason === "failed" ? couldNotConnect(error) : described;
 	}
 }
 
@@ -178,14 +180,20 @@ function describe(error: unknown): ProjectDatabaseError {
 		const sentence = "The project's role lacks a privilege in its database.";
 		return new ProjectDatabaseError("missing_privilege", sentence, error);
 	}
-	if (/^(08|53|57P|3D)/.test(state)) {
-		return new ProjectDatabaseError(
-			"could_not_connect",
-			"Could not connect to the project's database.",
-			error,
-		);
+	if (/^(08|53|57P|3D)/.test(state)) return couldNotConnect(error);
+	return new ProjectDatabaseError("failed", failureSentence(state), error);
+}
+
+function couldNotConnect(cause: unknown): ProjectDatabaseError {
+	return new ProjectDatabaseError("could_not_connect", "Could not connect to the project's database.", cause);
+}
+
+function failureSentence(state: string): string {
+	if (state === "25006") return "The project's database is read-only just now.";
+	if (state === "57014" || state === "55P03") {
+		return "The project's database took too long: it is busy, or something holds locks on its tables.";
 	}
-	return new ProjectDatabaseError("failed", "The project's database refused a statement.", error);
+	return "The project's database refused a statement.";
 }
 
 /** Rare enough for a connection of its own each time. The operator's URL is the driver's to read, whole. */

@@ -28,7 +28,8 @@ export async function asOnlyWriter<Result>(
 	client: ProjectDatabaseClient,
 	work: () => Promise<Result>,
 ): Promise<Result> {
-	await client.query("begin isolation level read committed read write");
+	// A database that was made read-only stays so: whoever did that wants no writes, and ours can wait.
+	await client.query("begin isolation level read committed");
 	try {
 		await client.query("select pg_advisory_xact_lock($1::bigint)", [writerLock]);
 		const result = await work();
