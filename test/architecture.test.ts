@@ -93,6 +93,16 @@ const wrongs: [file: string, source: string, rule: string][] = [
 		'import "../auth0/index.ts"; export const clerk = () => 1;',
 		"one-provider-knows-no-other",
 	],
+	[
+		"src/providers/better-auth/plugin/index.ts",
+		'import "../../errors.ts"; export const plugin = 1;',
+		"the-plugin-stands-alone",
+	],
+	[
+		"src/providers/better-auth/index.ts",
+		'import { plugin } from "./plugin/index.ts"; plugin;',
+		"the-server-runs-without-the-plugin",
+	],
 	["src/core/clock.ts", 'import "./ids.ts";', "no-cycle"],
 	[
 		"src/projects/project.ts",

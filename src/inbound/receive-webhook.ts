@@ -82,7 +82,7 @@ function noSecret({ refusalsAreFinal }: AuthProvider): AppError {
 
 /** False when all of the events came before. */
 async function store(
-	ctx: Pick<Context, "stores">,
+	ctx: Pick<Context, "stores" | "clock">,
 	integration: Integration,
 	events: readonly InboundEvent[],
 	rawBody: Buffer,
@@ -100,7 +100,8 @@ async function store(
 		state: "received" as const,
 		document: JSON.stringify(event.document),
 		bodyHash,
-		occurredAt: event.occurredAt,
+		// One that tells no time counts as having happened when it came.
+		occurredAt: event.occurredAt ?? ctx.clock.now(),
 	}));
 	try {
 		return await ctx.stores.inbound.insert(webhooks);

@@ -14,7 +14,7 @@ import { confirmInstance } from "./confirm-instance.ts";
 import type { Integration } from "./integration.ts";
 import type { EventView } from "./integration-event.ts";
 import { integrationIdOf, loadTarget, numeral } from "./integration-job.ts";
-import { openCredentials } from "./integration-secrets.ts";
+import { callCredentials } from "./integration-secrets.ts";
 import { noteFailure } from "./note-failure.ts";
 import { otherProviders } from "./other-providers.ts";
 
@@ -102,7 +102,7 @@ function readPage(
 ): Promise<UserPage> {
 	if (provider.listUsers === null) throw new Error(`${provider.id} has no list of users.`);
 	run.signal.throwIfAborted();
-	return provider.listUsers(openCredentials(ctx.vault, integration), cursor, {
+	return provider.listUsers(callCredentials(ctx, integration), cursor, {
 		includePrivateMetadata: integration.config.includePrivateMetadata ?? false,
 		signal: run.signal,
 	});

@@ -7,7 +7,7 @@ import type { Provider } from "../providers/registry.ts";
 import { atProvider } from "./at-provider.ts";
 import { checkCredentials } from "./check-credentials.ts";
 import type { Integration, IntegrationPut } from "./integration.ts";
-import { openCredentials } from "./integration-secrets.ts";
+import { callCredentials, openCredentials } from "./integration-secrets.ts";
 import { checkTarget, checkToken } from "./platforms/check-target.ts";
 import { targetIsKept } from "./platforms/errors.ts";
 import { freshCredentials } from "./platforms/fresh-credentials.ts";
@@ -43,7 +43,12 @@ export async function checkPut(
 	if (Object.keys(put.credentials).length === 0 && !isNewTarget) return null;
 	if (provider.kind === "auth") {
 		const credentials = { ...(stored ? openCredentials(ctx.vault, stored) : {}), ...put.credentials };
-		return { credentials, ...(await checkCredentials(provider, credentials)), targetTeamId: null };
+		const asking = {
+			...(stored ? callCredentials(ctx, stored) : {}),
+			...put.credentials,
+			...givenSecret(put),
+		};
+		return { credentials, ...(await checkCredentials(provider, asking)), targetTeamId: null };
 	}
 	// A token that is given stands alone: what renewed the former one does not belong to it.
 	const isGiven = put.credentials.token !== undefined || !stored;
@@ -52,6 +57,10 @@ export async function checkPut(
 		: await atProvider(() => freshCredentials(ctx, stored, provider));
 	if (credentials.token === undefined) return null;
 	return { credentials, ...(await checkPlatform(provider, credentials, put, stored)) };
+}
+
+function givenSecret({ signingSecret }: IntegrationPut): Credentials {
+	return typeof signingSecret === "string" ? { webhook_signing_secret: signingSecret } : {};
 }
 
 /** Whether it names another project or site, or another team to look for it in. */

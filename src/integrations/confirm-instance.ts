@@ -2,7 +2,7 @@ import type { Context } from "../context.ts";
 import { AppError } from "../core/errors.ts";
 import type { AuthProvider } from "../providers/provider.ts";
 import { type Integration, isOfInstance } from "./integration.ts";
-import { openCredentials } from "./integration-secrets.ts";
+import { callCredentials } from "./integration-secrets.ts";
 
 /**
  * Asks the provider whose the stored credentials are. An instance that was not known is remembered, so that webhooks
@@ -10,11 +10,11 @@ import { openCredentials } from "./integration-secrets.ts";
  * gone, and a ProviderError.
  */
 export async function confirmInstance(
-	ctx: Pick<Context, "stores" | "vault">,
+	ctx: Pick<Context, "stores" | "vault" | "clock">,
 	provider: AuthProvider,
 	integration: Integration,
 ): Promise<void> {
-	const { externalId: instance } = await provider.identify(openCredentials(ctx.vault, integration));
+	const { externalId: instance } = await provider.identify(callCredentials(ctx, integration));
 	if (instance === null) return;
 	if (integration.externalId === null) {
 		await ctx.stores.integrations.rememberInstance(integration, instance);

@@ -22,6 +22,16 @@ export function openCredentials(
 	);
 }
 
+/** What a provider is called with: the credentials, and the signing secret, which signs our calls to some. */
+export function callCredentials(
+	ctx: { vault: Vault; clock: Pick<Clock, "now"> },
+	integration: Pick<Integration, "id" | "credentials" | "signingSecrets">,
+): Credentials {
+	const [newest] = liveSigningSecrets(ctx.vault, integration, ctx.clock.now());
+	const signing = newest === undefined ? {} : { webhook_signing_secret: newest };
+	return { ...openCredentials(ctx.vault, integration), ...signing };
+}
+
 type SecretHolder = Pick<AuthProvider, "kind" | "refusalsAreFinal"> | Pick<DeploymentProvider, "kind">;
 
 const graceMs = 60 * 60 * 1000;

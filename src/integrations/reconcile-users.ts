@@ -10,7 +10,7 @@ import { enqueueBackfill } from "./enqueue-backfill.ts";
 import { integrationDisabled } from "./errors.ts";
 import type { EventView } from "./integration-event.ts";
 import { integrationIdOf, loadTarget, numeral } from "./integration-job.ts";
-import { openCredentials } from "./integration-secrets.ts";
+import { callCredentials } from "./integration-secrets.ts";
 import { noteFailure } from "./note-failure.ts";
 
 /**
@@ -30,7 +30,7 @@ async function reconcile(ctx: Context, run: JobRun, provider: AuthProvider): Pro
 	if (provider.countUsers === null) throw new Error(`${provider.id} does not count its users.`);
 	await confirmInstance(ctx, provider, integration);
 	const { wasMissing } = await ensureAuthSchema(ctx, project);
-	const there = await provider.countUsers(openCredentials(ctx.vault, integration), run.signal);
+	const there = await provider.countUsers(callCredentials(ctx, integration), run.signal);
 	const here = await countSyncedUsers(ctx, project, provider.id);
 	const leftOut = integration.status.usersLeftOut ?? 0;
 	run.say(`${provider.displayName} has ${numeral(there)} users, capydb_auth.users has ${numeral(here)}`);

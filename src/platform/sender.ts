@@ -1,6 +1,6 @@
-import { isIP, type LookupFunction } from "node:net";
-import { Agent, buildConnector, type Dispatcher } from "undici";
-import { type AddressGuard, BlockedAddressError } from "./address-guard.ts";
+import { Agent, type Dispatcher } from "undici";
+import type { AddressGuard } from "./address-guard.ts";
+import { guardedConnector } from "./guarded-connector.ts";
 import {
 	failureOf,
 	NOT_HTTP,
@@ -41,7 +41,6 @@ const BODY_READ_BYTES_MAX = 64 * 1024;
 const HEADER_BYTES_MAX = 16 * 1024;
 const IDLE_CONNECTION_MS = 4000;
 const IDLE_CONNECTION_MS_MAX = 60_000;
-const ATTEMPT_TIMEOUT_MS = 2000;
 /** 1xx answers before the real one. A flood of them would keep the parser busy until the deadline. */
 const INTERIM_ANSWERS_MAX = 16;
 
@@ -62,7 +61,12 @@ export function createSender(options: {
 }): Sender {
 	const privateOrigins = new Map<string, number>();
 	const agent = new Agent({
-		connect: guardedConnector(options, privateOrigins),
+		connect: guardedConnector({
+			guard: options.guard,
+			timeoutMs: options.deadlineMs,
+			...(options.ca === undefined ? {} : { ca: options.ca }),
+			onPrivate: (origin, socket) => countWhileOpen(privateOrigins, origin, socket),
+		}),
 		connections: options.connectionsPerOriginMax,
 		pipelining: 1,
 		allowH2: false,
@@ -183,66 +187,6 @@ function pairsOf(raw: Dispatcher.DispatchController["rawHeaders"]): [string, str
 
 function textOf(part: Buffer | string | undefined): string {
 	return typeof part === "string" ? part : (part?.toString("latin1") ?? "");
-}
-
-/**
- * Opens connections to judged addresses only. A socket asks no lookup for a literal address, so those are judged
- * here; the address that a connection really has is judged once more and says whether its origin is private.
- */
-function guardedConnector(
-	options: { guard: AddressGuard; deadlineMs: number; ca?: string | Buffer },
-	privateOrigins: Map<string, number>,
-): buildConnector.connector {
-	const { guard } = options;
-	const shared = {
-		allowH2: false,
-		timeout: options.deadlineMs,
-		// Node gives a host's first address 250 ms before it drops it for the next: too little across an ocean.
-		autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
-		minVersion: "TLSv1.2",
-		// Said outright, so that NODE_TLS_REJECT_UNAUTHORIZED cannot switch it off.
-		rejectUnauthorized: true,
-		...(options.ca === undefined ? {} : { ca: options.ca }),
-	} as const;
-	const secure = buildConnector({ ...shared, lookup: guard.lookup });
-	const plain = buildConnector({ ...shared, lookup: guard.allowAny ? guard.lookup : allowlistedOnly(guard) });
-
-	return (target, callback) => {
-		const isSecure = target.protocol === "https:";
-		if (isIP(target.hostname) !== 0) {
-			const verdict = guard.judge(target.hostname);
-			const refused = verdict === "forbidden" || (verdict === "public" && !isSecure && !guard.allowAny);
-			if (refused) return process.nextTick(callback, new BlockedAddressError(), null);
-		}
-		const connect = isSecure ? secure : plain;
-		connect(target, (...[error, socket]) => {
-			if (error !== null) return callback(error, null);
-			if (socket.remoteAddress === undefined) return callback(new ClosedAtOnceError(), null);
-			const verdict = guard.judge(socket.remoteAddress);
-			if (verdict === "forbidden") {
-				socket.destroy();
-				return callback(new BlockedAddressError(), null);
-			}
-			if (verdict === "allowed") countWhileOpen(privateOrigins, `${target.protocol}//${target.host}`, socket);
-			callback(null, socket);
-		});
-	};
-}
-
-/** A plain socket error, because undici opens another connection for its own kind, again and again. */
-class ClosedAtOnceError extends Error {
-	readonly code = "ECONNRESET";
-}
-
-/** The guard's lookup for plain http: one address that is not allowlisted refuses. */
-function allowlistedOnly(guard: AddressGuard): LookupFunction {
-	return (host, wanted, callback) => {
-		guard.lookup(host, wanted, (error, address, family) => {
-			const addresses = typeof address === "string" ? [address] : address.map((found) => found.address);
-			const refused = error === null && addresses.some((found) => guard.judge(found) !== "allowed");
-			callback(refused ? new BlockedAddressError() : error, address, family);
-		});
-	};
 }
 
 function countWhileOpen(

@@ -1,15 +1,21 @@
+import { createBetterAuth } from "./better-auth/index.ts";
 import { createClerk } from "./clerk/index.ts";
+import type { TenantHosts } from "./http.ts";
 import { createNetlify, type NetlifyOptions } from "./netlify/index.ts";
 import type { Provider } from "./registry.ts";
 import { createVercel, type VercelOptions } from "./vercel/index.ts";
 
-/** Origins of the vendors' APIs, without a path, and the operator's own clients there. */
+/**
+ * Origins of the vendors' APIs, without a path, the operator's own clients there, and the way to the hosts that
+ * tenants name.
+ */
 export type ProviderOptions = {
 	clerkOrigin: string;
 	vercelOrigin: string;
 	vercelOAuth: VercelOptions["oauth"];
 	netlifyOrigin: string;
 	netlifyOAuth: NetlifyOptions["oauth"];
+	tenantHosts: TenantHosts;
 };
 
 /** Every provider of this server, one line each. */
@@ -18,5 +24,6 @@ export function createProviders(options: ProviderOptions): Provider[] {
 		createVercel({ origin: options.vercelOrigin, oauth: options.vercelOAuth }),
 		createNetlify({ origin: options.netlifyOrigin, oauth: options.netlifyOAuth }),
 		createClerk({ origin: options.clerkOrigin }),
+		createBetterAuth({ hosts: options.tenantHosts }),
 	];
 }

@@ -1,8 +1,10 @@
-import { Agent, request as send } from "undici";
+import { Agent, type buildConnector, request as send } from "undici";
 import { ProviderError, type ProviderErrorReason } from "./errors.ts";
 
 export type ProviderCall = {
 	method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+	/** In place of the provider's own, where each tenant has its own host. */
+	origin?: string;
 	/** Begins with "/"; identifiers in it are already percent-encoded. */
 	path: string;
 	query?: Record<string, string | number | undefined>;
@@ -24,13 +26,22 @@ export type ProviderAnswer = {
 	json: unknown;
 };
 
+/** The address guard before the hosts that tenants name. A host that it refuses at connect gives `EBLOCKED`. */
+export type TenantHosts = {
+	connect: buildConnector.connector;
+	/** Whether the host may be asked, as far as DNS tells now. */
+	isAllowed(host: string): Promise<boolean>;
+};
+
 export type ProviderHttp = { request(call: ProviderCall): Promise<ProviderAnswer> };
 
 export type ProviderHttpOptions = {
 	/** Display name, as in "Clerk". */
 	provider: string;
-	/** Scheme, host and port, without a path. */
-	origin: string;
+	/** Scheme, host and port, without a path; absent where every call names its own. */
+	origin?: string;
+	/** How connections are opened, where tenants name the hosts. */
+	connect?: TenantHosts["connect"];
 	/** What we authenticate with, in words, as in "secret key". */
 	credential?: string;
 	userAgent?: string;
@@ -53,7 +64,8 @@ const resetSecondsMax = 60 * 60;
  */
 export function createProviderHttp(options: ProviderHttpOptions): ProviderHttp {
 	// The total deadline governs; undici's own per-phase timeouts would only hide it.
-	const agent = new Agent({ connections: 16, headersTimeout: 0, bodyTimeout: 0 });
+	const connecting = options.connect === undefined ? {} : { connect: options.connect };
+	const agent = new Agent({ connections: 16, headersTimeout: 0, bodyTimeout: 0, ...connecting });
 	return {
 		async request(call) {
 			const answer = await exchange(agent, options, call);
@@ -72,7 +84,7 @@ async function exchange(agent: Agent, options: ProviderHttpOptions, call: Provid
 	call.signal?.throwIfAborted();
 	const deadline = AbortSignal.timeout(call.deadlineMs ?? defaultDeadlineMs);
 	try {
-		const response = await send(callUrl(options.origin, call), {
+		const response = await send(callUrl(call.origin ?? options.origin ?? "", call), {
 			dispatcher: agent,
 			method: call.method ?? "GET",
 			headers: {
@@ -130,7 +142,14 @@ function connectionFailure(provider: string, timedOut: boolean, cause: unknown):
 		const sentence = `The request to ${provider} could not be written: a credential holds unusable characters.`;
 		return new ProviderError("invalid_request", sentence, { provider });
 	}
+	if (code === "EBLOCKED") return hostNotAllowed(provider);
 	return new ProviderError("unavailable", `${provider} could not be reached.`, { provider, cause });
+}
+
+/** A tenant named a host that the address guard refuses. */
+export function hostNotAllowed(provider: string): ProviderError {
+	const sentence = `The host that is named for ${provider} is not allowed: it must be a public one.`;
+	return new ProviderError("invalid_request", sentence, { provider });
 }
 
 function refusal(options: ProviderHttpOptions, call: ProviderCall, answer: RawAnswer): ProviderError {

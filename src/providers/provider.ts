@@ -22,7 +22,10 @@ export type UserChange =
 /** A user of whom an event says only that something changed: the document is to be fetched. */
 export type TouchedUser = { kind: "touched"; userId: string; version: Date };
 
-/** Secrets of one integration as they lie sealed in its row; each provider says which keys it uses. */
+/**
+ * Secrets of one integration; each provider says which keys it uses. Where a provider is called,
+ * `webhook_signing_secret` is the newest signing secret, if there is one.
+ */
 export type Credentials = Record<string, string>;
 
 /** The parts of `integrations.config` that a provider reads when it interprets a document. */

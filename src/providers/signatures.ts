@@ -34,6 +34,18 @@ export function verifyStandardWebhook(input: {
 
 type SignedMessage = { id: string; timestamp: string; signatures: string };
 
+/** Signs a message as it is judged above; null when the secret is not base64 or is empty. */
+export function signStandardWebhook(
+	{ id, rawBody, now }: { id: string; rawBody: Buffer; now: Date },
+	secret: string,
+): Record<string, string> | null {
+	const key = decodeSecret(secret);
+	if (key === null) return null;
+	const timestamp = String(Math.floor(now.getTime() / 1000));
+	const signature = sign(key, { id, timestamp }, rawBody);
+	return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` };
+}
+
 /**
  * The three headers that a signature covers, all of one family, or null. Whoever reads the message id takes
  * it from here: an id of the family that was not verified is anybody's.
@@ -68,7 +80,7 @@ function decodeSecret(secret: string): Buffer | null {
 	return /^[A-Za-z0-9+/]{2,}={0,2}$/.test(text) ? Buffer.from(text, "base64") : null;
 }
 
-function sign(key: Buffer, message: SignedMessage, rawBody: Buffer): string {
+function sign(key: Buffer, message: Pick<SignedMessage, "id" | "timestamp">, rawBody: Buffer): string {
 	return createHmac("sha256", key)
 		.update(`${message.id}.${message.timestamp}.`)
 		.update(rawBody)

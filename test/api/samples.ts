@@ -1,4 +1,5 @@
 import type { Scope } from "../../src/core/principal.ts";
+import { signedSimply, simpleDeliveries } from "../fixtures/better-auth/webhooks.ts";
 import { signingSecret } from "../integrations/clerk-server.ts";
 import type { Operation } from "./operations.ts";
 import type { World } from "./world.ts";
@@ -37,6 +38,10 @@ function samplesOf({ clerk, vercel, netlify, receiver }: World): Record<string, 
 		// Neither platform is connected: what each is told then differs.
 		receiveVercel: { status: 404, raw: { rawBody: "{}", headers: {} } },
 		receiveNetlify: { status: 401, raw: { rawBody: "{}", headers: {} } },
+		receiveBetterAuth: {
+			status: 200,
+			raw: rawOf(signedSimply(simpleDeliveries["session.created"], signingSecret)),
+		},
 		createOrganization: { status: 201, body: { name: "sample" } },
 		updateOrganization: { status: 200, body: { name: "renamed" } },
 		createApiKey: {

@@ -1,21 +1,8 @@
 import { Value } from "@sinclair/typebox/value";
 import { describe, expect, it } from "vitest";
-import { createProviders } from "../../src/providers/all.ts";
-import { createRegistry } from "../../src/providers/registry.ts";
+import { registry } from "./all-providers.ts";
 
-/** A port that nothing listens on: the contract asks nothing of a platform. */
-const origin = "http://127.0.0.1:9";
-const providers = createRegistry(
-	createProviders({
-		vercelOrigin: origin,
-		vercelOAuth: null,
-		netlifyOrigin: origin,
-		netlifyOAuth: null,
-		clerkOrigin: origin,
-	}),
-).deployment;
-
-describe.each(providers.map((provider) => [provider.id, provider] as const))(
+describe.each(registry.deployment.map((provider) => [provider.id, provider] as const))(
 	"the platform %s",
 	(id, provider) => {
 		it("is connected by naming the target; the token may come from OAuth", () => {
