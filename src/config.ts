@@ -1,6 +1,15 @@
 import { createPublicKey } from "node:crypto";
-import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
+import {
+	cidrs,
+	cidrsOrTrue,
+	hostName,
+	origin,
+	origins,
+	postgresUrl,
+	trustProxy,
+	webUrl,
+} from "./config-addresses.ts";
 import { schedulePattern } from "./deliveries/engine/retry-schedule.ts";
 
 /** A variable of the environment: how its text becomes a value, and what holds when it is not set. */
@@ -46,6 +55,7 @@ const variables = {
 	NETLIFY_CLIENT_ID: optional((text: string) => text),
 	NETLIFY_CLIENT_SECRET: optional((text: string) => text),
 	CLERK_API_URL: { read: origin, fallback: "https://api.clerk.com" },
+	AUTH0_API_URL: optional(origin),
 	CLERK_SECRET_KEY: optional((text: string) => text),
 	CLERK_JWT_KEY: optional(publicKey),
 	CLERK_AUTHORIZED_PARTIES: { read: origins, fallback: [] as string[] },
@@ -147,6 +157,8 @@ function shape(values: Values) {
 		},
 		netlifyOAuth: { clientId: values.NETLIFY_CLIENT_ID, clientSecret: values.NETLIFY_CLIENT_SECRET },
 		clerkApiUrl: values.CLERK_API_URL,
+		/** Called in place of every tenant's own domain; null: those are called. */
+		auth0ApiUrl: values.AUTH0_API_URL,
 		/** Sessions of people signed in to the dashboard. */
 		clerk: {
 			secretKey: values.CLERK_SECRET_KEY,
@@ -201,41 +213,15 @@ function minLength(length: number) {
 	};
 }
 
-function postgresUrl(text: string): string {
-	const protocol = URL.canParse(text) ? new URL(text).protocol : "";
-	if (protocol !== "postgres:" && protocol !== "postgresql:") {
-		throw new Error("must be a URL such as postgres://user:password@host:5432/database");
-	}
-	return text;
-}
-
 function absolutePath(text: string): string {
 	if (!isAbsolute(text))
 		throw new Error("must be an absolute path, such as /usr/lib/postgresql/18/bin/pg_dump");
 	return text;
 }
 
-function webUrl(text: string): string {
-	const url = URL.canParse(text) ? new URL(text) : null;
-	if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username || url.password) {
-		throw new Error("must be an http or https URL without query and user, such as https://api.example.com");
-	}
-	return text.replace(/\/+$/, "");
-}
-
-function origin(text: string): string {
-	const url = new URL(webUrl(text));
-	if (url.pathname !== "/") throw new Error("must be an origin without a path");
-	return url.origin;
-}
-
 function slug(text: string): string {
 	if (!/^[A-Za-z0-9._-]{1,100}$/.test(text)) throw new Error("must be the last part of a URL's path");
 	return text;
-}
-
-function origins(text: string): string[] {
-	return text.split(",").map((part) => origin(part.trim()));
 }
 
 /** A PEM in one line, with `\\n` for its line ends, is what many dashboards store. */
@@ -249,21 +235,6 @@ function publicKey(text: string): string {
 	return pem;
 }
 
-function hostName(text: string): string {
-	if (!/^[A-Za-z0-9.:_-]{1,253}$/.test(text)) throw new Error("must be a host name or an address");
-	return text;
-}
-
-function trustProxy(text: string): boolean | number | string {
-	if (text === "true" || text === "false") return text === "true";
-	if (/^\d{1,2}$/.test(text)) return Number(text);
-	const parts = text.split(",").map((part) => part.trim());
-	if (!parts.every((part) => isIP(part) !== 0 || isCidr(part))) {
-		throw new Error("must be `true`, `false`, a number of hops, or a list of addresses and CIDRs");
-	}
-	return parts.join(",");
-}
-
 function encryptionKeys(text: string): EncryptionKeyText[] {
 	const keys = text
 		.split(",")
@@ -275,24 +246,6 @@ function encryptionKeys(text: string): EncryptionKeyText[] {
 		throw new Error("must be a comma-separated list of id:base64(32 bytes), each id once");
 	}
 	return parsed;
-}
-
-function cidrs(text: string): string[] {
-	const parts = text.split(",").map((part) => part.trim());
-	if (!parts.every(isCidr)) throw new Error("must be a comma-separated list of CIDRs, such as 10.0.0.0/8");
-	return parts;
-}
-
-function cidrsOrTrue(text: string): string[] | "any" {
-	return text === "true" ? "any" : cidrs(text);
-}
-
-function isCidr(text: string): boolean {
-	const [address = "", bits = "", ...rest] = text.split("/");
-	const version = isIP(address);
-	return (
-		rest.length === 0 && /^\d{1,3}$/.test(bits) && version !== 0 && Number(bits) <= (version === 4 ? 32 : 128)
-	);
 }
 
 function schedule(text: string): number[] {

@@ -159,6 +159,7 @@ function providerOptions(config: Config, guard: AddressGuard): ProviderOptions {
 		netlifyOrigin: config.netlifyApiUrl,
 		netlifyOAuth: whole(config.netlifyOAuth),
 		clerkOrigin: config.clerkApiUrl,
+		auth0Origin: config.auth0ApiUrl,
 		tenantHosts: createTenantHosts(guard),
 	};
 }

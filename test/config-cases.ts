@@ -227,6 +227,12 @@ export const cases: Record<string, Case> = {
 		],
 		bad: [...webUrl.bad, "https://clerk.test/v1"],
 	},
+	AUTH0_API_URL: {
+		read: (config) => config.auth0ApiUrl,
+		fallback: null,
+		good: [["http://127.0.0.1:4000/", "http://127.0.0.1:4000"]],
+		bad: [...webUrl.bad, "https://acme.eu.auth0.com/api/v2"],
+	},
 	WEBHOOK_RETRY_SCHEDULE: {
 		read: (config) => config.webhook.retryScheduleSeconds,
 		fallback: [0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000],

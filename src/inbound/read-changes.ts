@@ -97,8 +97,7 @@ async function fetchUser(
 
 /** It would be refused again: waiting for it would hold up everything behind it. */
 function isRefusal(error: unknown): error is ProviderError {
-	const passing = ["rate_limited", "unavailable", "unexpected_answer"];
-	return error instanceof ProviderError && !passing.includes(error.reason);
+	return error instanceof ProviderError && error.reason !== "rate_limited" && error.reason !== "unavailable";
 }
 
 function readingOf(touched: TouchedUser, fetched: Fetched): Reading {

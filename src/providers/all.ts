@@ -1,3 +1,4 @@
+import { createAuth0 } from "./auth0/index.ts";
 import { createBetterAuth } from "./better-auth/index.ts";
 import { createClerk } from "./clerk/index.ts";
 import type { TenantHosts } from "./http.ts";
@@ -11,6 +12,8 @@ import { createVercel, type VercelOptions } from "./vercel/index.ts";
  */
 export type ProviderOptions = {
 	clerkOrigin: string;
+	/** Null: each tenant's own domain is called. */
+	auth0Origin: string | null;
 	vercelOrigin: string;
 	vercelOAuth: VercelOptions["oauth"];
 	netlifyOrigin: string;
@@ -24,6 +27,7 @@ export function createProviders(options: ProviderOptions): Provider[] {
 		createVercel({ origin: options.vercelOrigin, oauth: options.vercelOAuth }),
 		createNetlify({ origin: options.netlifyOrigin, oauth: options.netlifyOAuth }),
 		createClerk({ origin: options.clerkOrigin }),
+		createAuth0({ origin: options.auth0Origin, hosts: options.tenantHosts }),
 		createBetterAuth({ hosts: options.tenantHosts }),
 	];
 }

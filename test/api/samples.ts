@@ -1,4 +1,5 @@
 import type { Scope } from "../../src/core/principal.ts";
+import { streamEvent } from "../fixtures/auth0/webhooks.ts";
 import { signedSimply, simpleDeliveries } from "../fixtures/better-auth/webhooks.ts";
 import { signingSecret } from "../integrations/clerk-server.ts";
 import type { Operation } from "./operations.ts";
@@ -41,6 +42,13 @@ function samplesOf({ clerk, vercel, netlify, receiver }: World): Record<string, 
 		receiveBetterAuth: {
 			status: 200,
 			raw: rawOf(signedSimply(simpleDeliveries["session.created"], signingSecret)),
+		},
+		receiveAuth0: {
+			status: 200,
+			raw: {
+				rawBody: JSON.stringify(streamEvent("organization.created", { id: "org_1" })),
+				headers: { "content-type": "application/json", authorization: `Bearer ${signingSecret}` },
+			},
 		},
 		createOrganization: { status: 201, body: { name: "sample" } },
 		updateOrganization: { status: 200, body: { name: "renamed" } },

@@ -105,10 +105,12 @@ async function makeThings(
 		webhook_signing_secret: signingSecret,
 	});
 	await endedJob(server, tenant, connected.job.id);
-	await server.call("PUT", `/v1/projects/${projectId}/integrations/better-auth`, {
-		key,
-		body: { credentials: { webhook_signing_secret: signingSecret } },
-	});
+	for (const other of ["auth0", "better-auth"]) {
+		await server.call("PUT", `/v1/projects/${projectId}/integrations/${other}`, {
+			key,
+			body: { credentials: { webhook_signing_secret: signingSecret } },
+		});
+	}
 	const inboundEventID = await receiveOne({ server, clerk }, tenant);
 	const userID = await receiveUser({ server, clerk }, tenant, name);
 	clerk.failNext(401);

@@ -14,6 +14,7 @@ export const registry = createRegistry(
 		netlifyOrigin: nowhere,
 		netlifyOAuth: null,
 		clerkOrigin: nowhere,
+		auth0Origin: nowhere,
 		tenantHosts: createTenantHosts(createAddressGuard({ allow: [] })),
 	}),
 );

@@ -7,6 +7,7 @@ import { registry } from "./all-providers.ts";
 describe("the registry of providers", () => {
 	it("finds a provider by each of its names in a path, and no other", () => {
 		expect(registry.find("clerk")?.id).toBe("clerk");
+		expect(registry.find("auth0")?.id).toBe("auth0");
 		for (const name of ["better-auth", "better_auth"]) expect(registry.find(name)?.id).toBe("better_auth");
 		for (const name of ["", "Clerk", "constructor", "clerk/"]) expect(registry.find(name)).toBeNull();
 	});

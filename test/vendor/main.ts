@@ -1,12 +1,13 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { auth0 } from "./auth0.ts";
 import { checkVendor, type Vendor } from "./check.ts";
 import { netlify } from "./netlify.ts";
 import { vercel } from "./vercel.ts";
 
 /** Every vendor with an official document, one line each. */
-const vendors: Vendor[] = [vercel, netlify];
+const vendors: Vendor[] = [vercel, netlify, auth0];
 
 /**
  * `npm run check:vendor`: holds our clients and our fakes to the vendors' official API documents. Those are the

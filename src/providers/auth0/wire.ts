@@ -68,11 +68,19 @@ const ApiCall = Type.Object({
 	),
 });
 
+/** The answer of the token endpoint. */
+const Grant = Type.Object({
+	access_token: Type.String({ minLength: 1, maxLength: 16_384, pattern: "^[!-~]+$" }),
+	expires_in: Type.Number(),
+});
+
 export type Auth0User = Static<typeof User>;
 export type Auth0LogEntry = Static<typeof LogEntry>;
 export type Auth0ActionPost = Static<typeof ActionPost>;
 
 export const isUser = guard(User);
+export const isUsers = guard(Type.Array(User));
+export const isGrant = guard(Grant);
 export const isStreamEvent = guard(StreamEvent);
 export const isLogEntry = guard(LogEntry);
 export const isActionPost = guard(ActionPost);
