@@ -8,11 +8,15 @@ export type Auth0Server = { server: TestServer; auth0: FakeAuth0; tenant: Tenant
 export async function startAuth0Server(options: FakeAuth0Options): Promise<Auth0Server> {
 	const auth0 = await startFakeAuth0(options);
 	onTestFinished(() => auth0.close());
+	const server = await startServerBeside(auth0);
+	return { server, auth0, tenant: await server.tenant() };
+}
+
+export function startServerBeside(auth0: FakeAuth0, { keep = false } = {}): Promise<TestServer> {
 	// Every name stands for a public address, which nothing is sent to.
 	const resolver = async () => [{ address: "203.0.114.7", family: 4 as const }];
 	const env = { AUTH0_API_URL: auth0.origin, WEBHOOK_ALLOW_PRIVATE_NETWORKS: "" };
-	const server = await startTestServer({ env, resolver });
-	return { server, auth0, tenant: await server.tenant() };
+	return startTestServer({ env, resolver, keep });
 }
 
 export function put({ server, tenant }: Pick<Auth0Server, "server" | "tenant">, body: object = {}) {

@@ -185,7 +185,7 @@ async function fetchToken(http: ProviderHttp, origin: string, client: TenantClie
 function explain(error: unknown): never {
 	if (!(error instanceof ProviderError) || error.reason !== "forbidden") throw error;
 	const sentence =
-		"Auth0 does not let this client read users: authorize it for the Management API with the scope read:users.";
+		"Auth0 does not let this client read users: authorize it for the Management API with the scope read:users, and name the tenant's own domain, not a custom one.";
 	const { status, vendorCode } = error;
 	throw new ProviderError("forbidden", sentence, {
 		provider,

@@ -2,9 +2,12 @@ import type { InterpretOptions } from "../provider.ts";
 import { depthMax, storable, storableText } from "../storable.ts";
 import type { Auth0LogEntry } from "./wire.ts";
 
-/** Tokens of the identity providers behind a user lie in `identities[]`; nothing else named like this is kept either. */
+/**
+ * Tokens of the identity providers behind a user lie in `identities[]`; nothing else named like this is kept either.
+ * The end user's address, browser and place stand in `context.request` of an event.
+ */
 const forbiddenKey =
-	/(^|_)(token|secret|password|jwt|ticket|otp)$|^(access|refresh|id)_?token|password_?hash|^(multifactor|mfa)_.*secret|^last_ip$/i;
+	/(^|_)(token|secret|password|jwt|ticket|otp)$|^(access|refresh|id)_?token|password_?hash|^(multifactor|mfa)_.*secret|^(last_)?ip$|^user_agent$|^geo$/i;
 /** Only the customer's own code writes it, so that it may hold what the user must not see. */
 const privateKey = "app_metadata";
 /** What the users write themselves: kept word for word, whatever its keys are called. */
