@@ -76,7 +76,7 @@ with wanted as (
 			when $3 and w.rank < 3 and (s.rank = 3 or (noted.rank is null and u.deleted_at is not null)) then 'final'
 			when $4::timestamptz is null and w.rank < 3 and s.rank < 3 and u.deleted_at is not null
 				and w.version <= s.version then 'older'
-			when $4::timestamptz is null and (w.version, w.rank) < (s.version, s.rank) then 'older'
+			when $4::timestamptz is null and not ($3 and w.rank = 3) and (w.version, w.rank) < (s.version, s.rank) then 'older'
 			when $4::timestamptz is not null and not (u.id is null and s.rank < 3) and (w.version < s.version
 				or (w.version = s.version and (s.rank = 3 or s.written_at >= $4::timestamptz))) then 'older'
 			when w.rank = 3 and u.deleted_at is not null then 'same'

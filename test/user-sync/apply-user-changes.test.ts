@@ -152,6 +152,14 @@ describe("a webhook's change", () => {
 		expect(await row()).toBeUndefined();
 	});
 
+	it("deletes a user of such a provider in whatever order it comes, for nothing brings the user back", async () => {
+		expect(await apply([change("updated", 7)], clerk)).toEqual(["created"]);
+		expect(await apply([change("deleted", 5)], clerk)).toEqual(["deleted"]);
+		expect(await apply([change("deleted", 3)], clerk)).toEqual(["unchanged"]);
+		expect(await apply([change("updated", 9)], clerk)).toEqual(["outdated"]);
+		expect(await row()).toBe("updated 7 (deleted)");
+	});
+
 	it("is refused for an id that another provider of the project holds", async () => {
 		await apply([change("created", 1)], clerk);
 		expect(await apply([change("updated", 9), change("created", 1, "mine", "user_2")], auth0)).toEqual([
