@@ -2,16 +2,23 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { auth0 } from "./auth0.ts";
+import { auth0Webhooks } from "./auth0-webhooks.ts";
+import { betterAuthWebhooks } from "./better-auth-webhooks.ts";
 import { checkVendor, type Vendor } from "./check.ts";
+import { clerkWebhooks } from "./clerk-webhooks.ts";
 import { netlify } from "./netlify.ts";
 import { vercel } from "./vercel.ts";
+import { checkWebhooks, type WebhookVendor } from "./webhook-site.ts";
 
 /** Every vendor with an official document, one line each. */
 const vendors: Vendor[] = [vercel, netlify, auth0];
+/** Every vendor with official webhooks that a server can be sent. */
+const webhookVendors: WebhookVendor[] = [clerkWebhooks, auth0Webhooks, betterAuthWebhooks];
 
 /**
- * `npm run check:vendor`: holds our clients and our fakes to the vendors' official API documents. Those are the
- * vendors' and not part of this project: without the folder that VENDOR_DOCS names there is nothing to check.
+ * `npm run check:vendor`: holds our clients and our fakes to the vendors' official API documents, and sends a running
+ * server the official webhooks. Those are the vendors' and not part of this project: without the folder that
+ * VENDOR_DOCS names there is nothing to check.
  */
 async function main(): Promise<void> {
 	const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -25,6 +32,11 @@ async function main(): Promise<void> {
 		return;
 	}
 	for (const vendor of vendors) await check(vendor, join(folder, vendor.document));
+	const read = async (path: string) => JSON.parse(await readFile(join(folder, path), "utf8"));
+	for (const { name, sent, faults } of await checkWebhooks(webhookVendors, read)) {
+		console.log(`${name}: ${sent} official webhooks sent, and what became of them read`);
+		report(faults);
+	}
 }
 
 async function check(vendor: Vendor, path: string): Promise<void> {
@@ -39,6 +51,10 @@ async function check(vendor: Vendor, path: string): Promise<void> {
 	})) {
 		console.log(`  not in the document: ${operation} (${why})`);
 	}
+	report(faults);
+}
+
+function report(faults: readonly string[]): void {
 	for (const fault of faults) console.error(`  ${fault}`);
 	if (faults.length > 0) process.exitCode = 1;
 }
