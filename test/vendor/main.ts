@@ -5,13 +5,14 @@ import { auth0 } from "./auth0.ts";
 import { auth0Webhooks } from "./auth0-webhooks.ts";
 import { betterAuthWebhooks } from "./better-auth-webhooks.ts";
 import { checkVendor, type Vendor } from "./check.ts";
+import { clerk } from "./clerk.ts";
 import { clerkWebhooks } from "./clerk-webhooks.ts";
 import { netlify } from "./netlify.ts";
 import { vercel } from "./vercel.ts";
 import { checkWebhooks, type WebhookVendor } from "./webhook-site.ts";
 
 /** Every vendor with an official document, one line each. */
-const vendors: Vendor[] = [vercel, netlify, auth0];
+const vendors: Vendor[] = [vercel, netlify, clerk, auth0];
 /** Every vendor with official webhooks that a server can be sent. */
 const webhookVendors: WebhookVendor[] = [clerkWebhooks, auth0Webhooks, betterAuthWebhooks];
 
