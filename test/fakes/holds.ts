@@ -1,4 +1,10 @@
-type Hold = { matches: RegExp; afterWork: boolean; arrive: () => void; released: Promise<void> };
+type Hold = {
+	matches: RegExp;
+	afterWork: boolean;
+	passes: number;
+	arrive: () => void;
+	released: Promise<void>;
+};
 
 export type Held = { arrived: Promise<void>; release: () => void };
 
@@ -8,20 +14,25 @@ export function createHolds() {
 	return {
 		/**
 		 * Holds the next request such as "POST /v1/webhooks" until `release`: before it has its effect, or with
-		 * `afterWork` before it is answered. What was asked for happens even when nobody waits for the answer any more.
+		 * `afterWork` before it is answered. The nth one, if that is named. What was asked for happens even when nobody waits for the answer any more.
 		 */
-		holdNext(matches: RegExp, { afterWork = false } = {}): Held {
+		holdNext(matches: RegExp, { afterWork = false, nth = 1 } = {}): Held {
 			const arrived = Promise.withResolvers<void>();
 			const released = Promise.withResolvers<void>();
-			holds.push({ matches, afterWork, arrive: arrived.resolve, released: released.promise });
+			const passes = nth - 1;
+			holds.push({ matches, afterWork, passes, arrive: arrived.resolve, released: released.promise });
 			return { arrived: arrived.promise, release: released.resolve };
 		},
 		/** The fake's own: waits where it is asked to. */
 		async pass(line: string, afterWork: boolean): Promise<void> {
 			const at = holds.findIndex((hold) => hold.afterWork === afterWork && hold.matches.test(line));
-			const [hold] = at < 0 ? [] : holds.splice(at, 1);
-			hold?.arrive();
-			await hold?.released;
+			const hold = holds[at];
+			if (hold === undefined) return;
+			hold.passes -= 1;
+			if (hold.passes >= 0) return;
+			holds.splice(at, 1);
+			hold.arrive();
+			await hold.released;
 		},
 	};
 }

@@ -1,25 +1,13 @@
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { ProjectId } from "../../src/core/ids.ts";
 import { judgePathToken } from "../../src/integrations/platforms/hook-token.ts";
 import type { Held } from "../fakes/holds.ts";
 import { startFakeVercel } from "../fakes/vercel.ts";
-import { type ServerProcess, startServerProcess } from "../journeys/server-process.ts";
-import { encryptionKeys, startTestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
+import { type CrashServer, startCrashServer } from "./crash-server.ts";
 import { connections, connectVercel, platformPath, type VercelServer } from "./platform-server.ts";
 
-type Place = {
-	/** A server that runs no jobs: it is there before and after the crash. */
-	server: VercelServer["server"];
-	vercel: VercelServer["vercel"];
-	doomed: ServerProcess;
-	/** Kills the process, lets happen what it had asked for, and starts another on the same database. */
-	crash(held: readonly Held[]): Promise<void>;
-};
+type Place = CrashServer & { vercel: VercelServer["vercel"] };
 
 describe("a process that is killed", () => {
 	it("while it connects or pushes, at any point, leaves one hook and one variable of each name in the end", async () => {
@@ -110,40 +98,7 @@ async function expectConnected(point: string, { server, vercel, project, tenant 
 async function startPlace(): Promise<Place> {
 	const vercel = await startFakeVercel();
 	onTestFinished(() => vercel.close());
-	// One address for all processes, as behind a load balancer.
-	const env = { VERCEL_API_URL: vercel.origin, PUBLIC_URL: "https://capydb.test" };
-	const server = await startTestServer({ env: { ...env, ROLE: "api" } });
-	const doomed = await startDoomed(server.databaseUrl, env);
-	return {
-		server,
-		vercel,
-		doomed,
-		crash: async (held) => {
-			doomed.signal("SIGKILL");
-			await doomed.exited;
-			for (const { release } of held) release();
-			// What the dead process held at the platforms is given up.
-			await server.advance(25_000);
-			await startTestServer({ databaseUrl: server.databaseUrl, env: { ...env, ROLE: "worker" } });
-		},
-	};
-}
-
-async function startDoomed(databaseUrl: string, env: Record<string, string>): Promise<ServerProcess> {
-	const dataDir = await mkdtemp(join(tmpdir(), "capydb-doomed-"));
-	const doomed = await startServerProcess(dataDir, {
-		...env,
-		DATABASE_URL: databaseUrl,
-		PROJECT_CLUSTER_URL: inject("clusterUrl"),
-		ENCRYPTION_KEYS: encryptionKeys,
-		BOOTSTRAP: "false",
-		ADMIN_TOKEN: randomBytes(16).toString("hex"),
-	});
-	onTestFinished(async () => {
-		await doomed.stop();
-		await rm(dataDir, { recursive: true, force: true });
-	});
-	return doomed;
+	return { vercel, ...(await startCrashServer({ VERCEL_API_URL: vercel.origin })) };
 }
 
 let added = 0;
@@ -162,13 +117,9 @@ async function addSite({ server, vercel }: Place): Promise<VercelServer> {
 }
 
 /** The connect call to the process that is going to die in it, or in the push that follows. */
-async function callDoomed({ doomed }: Place, { vercel, tenant, project, token }: VercelServer) {
+function callDoomed(place: Place, { vercel, tenant, project, token }: VercelServer): Promise<unknown> {
 	const body = { vercel_project_id: project.id, token, team_id: vercel.teamId, preview_branches: true };
-	await fetch(`${doomed.url}${platformPath(tenant, "vercel", "connect")}`, {
-		method: "POST",
-		headers: { authorization: `Bearer ${tenant.key}`, "content-type": "application/json" },
-		body: JSON.stringify(body),
-	});
+	return place.callDoomed(platformPath(tenant, "vercel", "connect"), { key: tenant.key, body });
 }
 
 function reading(project: { id: string }): RegExp {
