@@ -1,51 +1,87 @@
-import { ConfigError, readConfig } from "./config.ts";
+import { buffer } from "node:stream/consumers";
+import { type Command, helpOf, readArguments, type Surroundings, UsageError } from "./cli/command.ts";
+import { commands } from "./cli/commands.ts";
+import { createCliLog } from "./cli/open-context.ts";
+import { ConfigError } from "./config.ts";
 import { AppError } from "./core/errors.ts";
-import { ensureDatabase } from "./platform/db.ts";
-import { startEmbeddedPostgres } from "./platform/embedded-postgres.ts";
-import { createLog } from "./platform/log.ts";
-import { migrateDatabase } from "./platform/migrate.ts";
-import { installQueue } from "./platform/queue.ts";
+import { StartRefused } from "./outside.ts";
 
-const usage = `Usage: node src/cli.ts <command>
-
-  migrate   brings the database to this version's schema, as every start of the server does too
-`;
+/** 0: done. 1: refused or failed. 2: the command line cannot be understood. */
+type ExitCode = 0 | 1 | 2;
 
 process.exitCode = await run(process.argv.slice(2));
 
-async function run([command, ...rest]: string[]): Promise<number> {
-	if (command !== "migrate" || rest.length > 0) {
-		process.stderr.write(usage);
-		return 1;
+async function run([name = "", ...args]: string[]): Promise<ExitCode> {
+	const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+	if (command) return runCommand(name, command, args);
+	if (/^(|--help|-h|help)$/.test(name)) {
+		process.stdout.write(overview());
+		return name === "" ? 2 : 0;
 	}
+	process.stderr.write(`There is no command \`${name}\`.\n\n${overview()}`);
+	return 2;
+}
+
+async function runCommand(name: string, command: Command, args: string[]): Promise<ExitCode> {
+	const isJson = args.includes("--json");
 	try {
-		await migrate();
-		process.stdout.write("The database is up to date.\n");
-		return 0;
+		const given = await readArguments(command, args);
+		if (given.flag("help")) {
+			process.stdout.write(helpOf(name, command));
+			return 0;
+		}
+		const { text, json, isBad } = await command.run(given, surroundings());
+		process.stdout.write(isJson ? `${JSON.stringify(json, null, 2)}\n` : `${text}\n`);
+		return isBad ? 1 : 0;
 	} catch (error) {
-		if (!(error instanceof ConfigError || error instanceof AppError)) throw error;
-		process.stderr.write(`${error.message}\n`);
-		return 1;
+		const sentence = sentenceOf(error);
+		const code = error instanceof AppError ? { code: error.code } : {};
+		process.stderr.write(isJson ? `${JSON.stringify({ error: sentence, ...code })}\n` : `${sentence}\n`);
+		if (!(error instanceof UsageError)) return 1;
+		if (!isJson) process.stderr.write(`\`npm run cli -- ${name} --help\` lists the options.\n`);
+		return 2;
 	}
 }
 
-/** On the database of `DATABASE_URL`, or on the embedded one, which must not be in use by a server. */
-async function migrate(): Promise<void> {
-	const config = readConfig(process.env);
-	if (config.databaseUrl !== null) return migrateTo(config.databaseUrl);
-	const log = createLog({ level: "warn", replica: "cli" });
-	const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
-	try {
-		const url = new URL(embedded.url);
-		url.pathname = "/capydb";
-		await ensureDatabase(embedded.url, "capydb");
-		await migrateTo(url.href);
-	} finally {
-		await embedded.stop();
-	}
+function surroundings(): Surroundings {
+	return {
+		env: process.env,
+		readInput: () => buffer(process.stdin),
+		tell: (line) => void process.stdout.write(`${line}\n`),
+		warn: (line) => void process.stderr.write(`${line}\n`),
+		whenEnded,
+	};
 }
 
-async function migrateTo(url: string): Promise<void> {
-	await migrateDatabase(url);
-	await installQueue(url);
+function whenEnded(): AbortSignal {
+	const ended = new AbortController();
+	for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
+	return ended.signal;
+}
+
+function sentenceOf(error: unknown): string {
+	if (error instanceof AppError) return inOptions(error);
+	if (error instanceof ConfigError || error instanceof StartRefused || error instanceof UsageError) {
+		return error.message;
+	}
+	createCliLog().error({ err: error }, "a command failed");
+	return "The command failed; the log above says how.";
+}
+
+/** Operations name the fields of a body: here those are options. */
+function inOptions({ kind, message }: AppError): string {
+	if (kind !== "invalid") return message;
+	return message.replace(/^`([a-z_]+)`/, (_, field: string) => `\`--${field.replaceAll("_", "-")}\``);
+}
+
+function overview(): string {
+	const width = Math.max(...Object.keys(commands).map((name) => name.length));
+	const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+	return `Usage: npm run cli -- <command> [options]
+
+${lines.join("\n")}
+
+\`npm run cli -- <command> --help\` lists a command's options. Each prints JSON with --json.
+Those that reach the database read the environment as the server does.
+`;
 }

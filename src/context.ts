@@ -144,6 +144,7 @@ function createStores(database: Database) {
 		endpoints: endpointStore(database),
 		deliveries: deliveryStore(database),
 		deliveriesByHand: byHandStore(database),
+		deliveryBacklog: backlogStore(database),
 		replays: replayStore(database),
 		retention: retentionStore(database),
 	};

@@ -2,19 +2,11 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { AppError } from "./core/errors.ts";
-import type { Log } from "./core/log.ts";
-import { type Ground, StartRefused } from "./outside.ts";
-import { openDataDir, readOrCreateFile } from "./platform/data-dir.ts";
-import { ensureDatabase } from "./platform/db.ts";
-import { startEmbeddedPostgres } from "./platform/embedded-postgres.ts";
+import { openPostgres, readKeys } from "./ground.ts";
+import { StartRefused } from "./outside.ts";
 import { createLog } from "./platform/log.ts";
-import type { EncryptionKey } from "./platform/vault.ts";
 import { bootstrap } from "./projects/bootstrap.ts";
 import { type RunningServer, startServer } from "./server.ts";
-
-const controlDatabase = "capydb";
-
-type Postgres = { databaseUrl: string; clusterUrl: string; stop(): Promise<void> };
 
 await run();
 
@@ -57,32 +49,8 @@ function isForOperator(error: unknown): error is Error {
 	return error instanceof ConfigError || error instanceof StartRefused || error instanceof AppError;
 }
 
-/** The Postgres that `DATABASE_URL` names, or the embedded one in `DATA_DIR`. */
-async function openPostgres(config: Config, log: Log): Promise<Postgres> {
-	if (config.databaseUrl !== null) {
-		const { databaseUrl } = config;
-		return { databaseUrl, clusterUrl: config.projectCluster.url ?? databaseUrl, stop: async () => undefined };
-	}
-	const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
-	const databaseUrl = new URL(embedded.url);
-	databaseUrl.pathname = `/${controlDatabase}`;
-	await ensureDatabase(embedded.url, controlDatabase);
-	const clusterUrl = config.projectCluster.url ?? embedded.url;
-	return { databaseUrl: databaseUrl.href, clusterUrl, stop: embedded.stop };
-}
-
-/** `ENCRYPTION_KEYS`, or one that is made once and kept in `DATA_DIR`. */
-async function readKeys(config: Config): Promise<EncryptionKey[]> {
-	if (config.encryptionKeys !== null) {
-		return config.encryptionKeys.map(({ id, base64 }) => ({ id, key: Buffer.from(base64, "base64") }));
-	}
-	const dataDir = await openDataDir(config.dataDir);
-	const base64 = await readOrCreateFile(dataDir, "encryption-key", () => randomBytes(32).toString("base64"));
-	return [{ id: "local", key: Buffer.from(base64, "base64") }];
-}
-
 /** On an empty database: makes the first organization, project and key, and shows the key this once. */
-async function welcome(server: RunningServer, config: Ground["config"]): Promise<void> {
+async function welcome(server: RunningServer, config: Config): Promise<void> {
 	if (!config.bootstrap || config.role === "worker") return;
 	const made = await bootstrap(server.ctx);
 	if (!made) return;

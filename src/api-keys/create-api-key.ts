@@ -14,6 +14,8 @@ type Issue = Pick<
 type Input = Omit<Issue, "actor" | "source" | "projectId"> & {
 	projectId: string | null;
 	principal: Principal;
+	/** Unless over the API. */
+	source?: ApiKey["source"];
 };
 
 export type IssuedApiKey = { apiKey: ApiKey; plaintext: string };
@@ -35,7 +37,7 @@ export async function createApiKey(
 	if (projectId !== null) refuseOrganizationScopes(input.scopes);
 	const { principal, ...rest } = input;
 	return ctx.transaction((tx) =>
-		issueApiKey(tx, { ...rest, projectId, source: "api", actor: actorOf(principal) }),
+		issueApiKey(tx, { ...rest, projectId, source: rest.source ?? "api", actor: actorOf(principal) }),
 	);
 }
 

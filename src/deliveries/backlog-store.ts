@@ -1,3 +1,4 @@
+import { type EndpointId, fromUuid, type OrganizationId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 
 /** What waits to be sent. Past their bounds the counts are too small, and only that. */
@@ -10,12 +11,31 @@ export type DeliveryBacklog = {
 	oldestSeconds: number;
 };
 
+/** An endpoint whose due deliveries nobody takes. */
+export type OverdueLane = {
+	endpointId: EndpointId;
+	organizationId: OrganizationId;
+	/** Counted up to 10,000. */
+	due: number;
+	oldestSeconds: number;
+};
+
 export function backlogStore(database: Database) {
 	return {
 		/** What it costs depends on neither the history nor the backlog: a scrape must not scan deliveries. */
 		async read(): Promise<DeliveryBacklog> {
 			const [row] = await database.prepared<DeliveryBacklog>("delivery_backlog", backlogSql, []);
 			return row ?? { lanes: 0, due: 0, oldestSeconds: 0 };
+		},
+
+		/** Active endpoints with deliveries that are due for longer than that and not being sent, oldest first. */
+		async listOverdue(seconds: number, limit: number): Promise<OverdueLane[]> {
+			const rows = await database.prepared<OverdueRow>("list_overdue_lanes", overdueSql, [seconds, limit]);
+			return rows.map(({ endpoint_id, organization_id, ...counted }) => ({
+				endpointId: fromUuid("whe", endpoint_id),
+				organizationId: fromUuid("org", organization_id),
+				...counted,
+			}));
 		},
 	};
 }
@@ -46,3 +66,23 @@ with due_lanes as (
 select (select count(*) from due_lanes)::int as lanes, (select count(*) from due)::int as due,
 	coalesce(extract(epoch from clock_now() - oldest.at), 0)::float8 as "oldestSeconds"
 from oldest`;
+
+// By the deliveries and not by their lanes' marks, which may be what is lost.
+const overdueSql = `
+select w.id as endpoint_id, w.organization_id, d.due,
+	extract(epoch from clock_now() - d.oldest)::float8 as "oldestSeconds"
+from webhook_endpoints w cross join lateral (
+	select count(*)::int as due, min(next_attempt_at) as oldest from (
+		select next_attempt_at from deliveries
+		where endpoint_id = w.id and state = 'pending'
+			and next_attempt_at <= clock_now() - $1::float8 * interval '1 second'
+			and (lease_until is null or lease_until <= clock_now())
+		order by next_attempt_at limit 10000
+	) overdue
+) d
+where w.is_active and d.due > 0 order by d.oldest limit $2::int`;
+
+type OverdueRow = Pick<OverdueLane, "due" | "oldestSeconds"> & {
+	endpoint_id: string;
+	organization_id: string;
+};

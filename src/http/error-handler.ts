@@ -1,4 +1,10 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type {
+	FastifyError,
+	FastifyInstance,
+	FastifyReply,
+	FastifyRequest,
+	FastifySchemaValidationError,
+} from "fastify";
 import { AppError, type ErrorKind, invalid } from "../core/errors.ts";
 import { sqlState } from "../platform/db-errors.ts";
 
@@ -47,7 +53,7 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, error: A
 
 function toAppError(error: FastifyError): AppError {
 	if (error instanceof AppError) return error;
-	if (error.validation) return fromValidation(error);
+	if (error.validation) return refusalOf(error.validation[0], error.validationContext ?? "body");
 	switch (error.code) {
 		case "FST_ERR_CTP_BODY_TOO_LARGE":
 			return new AppError("too_large", "body.too_large", "The body is larger than this route takes.");
@@ -85,9 +91,11 @@ function fromOutage(error: FastifyError): AppError {
 	return new AppError("internal", "server.error", "Something went wrong on our side.", { cause: error });
 }
 
-function fromValidation(error: FastifyError): AppError {
-	const [fault] = error.validation ?? [];
-	const where = error.validationContext === "body" ? "" : `${error.validationContext} `;
+type Fault = Pick<FastifySchemaValidationError, "keyword" | "instancePath" | "params" | "message">;
+
+/** The refusal of what a schema does not allow. `context` names the part of a request, as Fastify does. */
+export function refusalOf(fault: Fault | undefined, context: string): AppError {
+	const where = context === "body" ? "" : `${context} `;
 	const path = (fault?.instancePath ?? "").split("/").filter(Boolean).join(".");
 	const params = (fault?.params ?? {}) as Record<string, unknown>;
 	const inside = (name: unknown) => (path === "" ? String(name) : `${path}.${String(name)}`);

@@ -1,6 +1,8 @@
+import type { Static, TSchema } from "@sinclair/typebox";
 import { Ajv } from "ajv";
 import fastJsonStringify, { type Schema } from "fast-json-stringify";
 import type { FastifyInstance } from "fastify";
+import { refusalOf } from "./error-handler.ts";
 import { ErrorWire } from "./wire.ts";
 
 type Serializer = ReturnType<typeof fastJsonStringify>;
@@ -25,4 +27,10 @@ export function useSchemas(app: FastifyInstance): void {
 		serializers.set(schema as object, serializer);
 		return serializer;
 	});
+}
+
+/** What a route would take as its body, for callers that come another way. Throws the route's refusal. */
+export function requireBody<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
+	if (!body.validate(schema, value)) throw refusalOf(body.errors?.[0], "body");
+	return value as Static<Schema>;
 }

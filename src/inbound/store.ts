@@ -1,6 +1,6 @@
 import { and, asc, desc, eq, getTableColumns, inArray, lt, sql } from "drizzle-orm";
 import { createBatcher } from "../core/batcher.ts";
-import { fromUuid, type InboundId, type IntegrationId, toUuid } from "../core/ids.ts";
+import { fromUuid, type InboundId, type IntegrationId, type ProjectId, toUuid } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 import { isStatementRefused } from "../platform/db-errors.ts";
 import type { InboundState, InboundSummary, InboundWebhook } from "./inbound-webhook.ts";
@@ -9,6 +9,17 @@ import { inboundWebhooks } from "./table.ts";
 
 /** How one run of an event ended. `processedAt` is that of the row when the run began. */
 export type InboundOutcome = Pick<InboundWebhook, "id" | "processedAt" | "error"> & { state: InboundState };
+
+/** An integration whose webhooks do not take effect. */
+export type LateIntegration = {
+	integrationId: IntegrationId;
+	projectId: ProjectId;
+	provider: string;
+	count: number;
+	oldestSeconds: number;
+	/** Why the oldest that was tried did not. */
+	error: string | null;
+};
 
 /** What one batch may hold at most, as text: documents are up to 5 MiB each. */
 const batchBytesMax = 16 * 1024 * 1024;
@@ -121,6 +132,23 @@ export function inboundStore({ orm, prepared }: Database) {
 			return rows.map((row) => fromUuid("int", row.id));
 		},
 
+		/** The same with what waits there, oldest first; looks at 10,000 webhooks. */
+		async summarizeOverdue(seconds: number, limit: number): Promise<LateIntegration[]> {
+			const { rows } = await orm.execute<LateRow>(sql`
+				select integration_id, project_id, provider, count(*)::int as count,
+					extract(epoch from clock_now() - min(received_at))::float8 as "oldestSeconds",
+					(array_agg(error order by id) filter (where error is not null))[1] as error
+				from (select * from inbound_webhooks
+					where state = 'received' and received_at <= clock_now() - ${seconds}::float8 * interval '1 second'
+					limit 10000) waiting
+				group by integration_id, project_id, provider order by min(received_at) limit ${limit}`);
+			return rows.map(({ integration_id, project_id, ...rest }) => ({
+				integrationId: fromUuid("int", integration_id),
+				projectId: fromUuid("prj", project_id),
+				...rest,
+			}));
+		},
+
 		/** Webhooks that have not taken effect yet, counted up to 10,000, and how long the oldest of these waits. */
 		async countWaiting(): Promise<{ count: number; oldestSeconds: number }> {
 			const { rows } = await orm.execute<{ count: number; oldestSeconds: number }>(sql`
@@ -131,6 +159,11 @@ export function inboundStore({ orm, prepared }: Database) {
 		},
 	};
 }
+
+type LateRow = Omit<LateIntegration, "integrationId" | "projectId"> & {
+	integration_id: string;
+	project_id: string;
+};
 
 const settleSql = `
 update inbound_webhooks w

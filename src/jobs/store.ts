@@ -68,6 +68,21 @@ export function jobStore({ orm }: Database) {
 			return rows;
 		},
 
+		/** Jobs that wait or run and of which nothing was heard for longer than that, oldest first. */
+		async listUnmoved(seconds: number, limit: number): Promise<Job[]> {
+			return orm
+				.select()
+				.from(jobs)
+				.where(
+					and(
+						inArray(jobs.state, ["pending", "running"]),
+						sql`${jobs.updatedAt} <= clock_now() - ${seconds}::float8 * interval '1 second'`,
+					),
+				)
+				.orderBy(jobs.updatedAt)
+				.limit(limit);
+		},
+
 		/** Jobs on a resource that wait or run. */
 		async listOpen(lockedResource: string): Promise<Job[]> {
 			return orm

@@ -118,7 +118,8 @@ function timeWaits(pool: pg.Pool): () => number {
 
 type Connected = (error: Error | undefined, client: pg.PoolClient | undefined, release: () => void) => void;
 
-function databaseOn(client: pg.Pool | pg.PoolClient): Database {
+/** The same on a connection of one's own. */
+export function databaseOn(client: pg.Pool | pg.PoolClient | pg.Client): Database {
 	return {
 		orm: drizzle({ client }),
 		prepared: async (name, text, values) => (await client.query({ name, text, values })).rows,

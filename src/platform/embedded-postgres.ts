@@ -68,6 +68,18 @@ export async function startEmbeddedPostgres(options: Options): Promise<EmbeddedP
 	}
 }
 
+/** The URL of the Postgres that another process runs on a data folder; null when the folder has had none. */
+export async function findEmbeddedPostgres(path: string): Promise<string | null> {
+	const dataDir = await openDataDir(path);
+	const password = await readKeptFile(dataDir, PASSWORD_FILE);
+	const port = await readKeptFile(dataDir, PORT_FILE);
+	return password === undefined || port === undefined ? null : urlOf(password, Number(port));
+}
+
+function urlOf(password: string, port: number): string {
+	return `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`;
+}
+
 async function start(
 	dataDir: DataDir,
 	{ log, settings }: Options,
@@ -78,7 +90,7 @@ async function start(
 	if (user) await admit(user, dataDir, binaries, log);
 	const password = await prepareCluster(dataDir, clusterDir, binaries, user);
 	const port = await keptPort(dataDir);
-	const url = `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/postgres`;
+	const url = urlOf(password, port);
 	const cluster = {
 		dir: clusterDir,
 		logFile: join(dataDir.path, "postgres.log"),

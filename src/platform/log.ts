@@ -1,15 +1,16 @@
 import { pino } from "pino";
 import type { Log } from "../core/log.ts";
 
-/** JSON lines on standard output. Secrets never get here; these paths are a second line of defence. */
-export function createLog(options: { level: string; replica: string }): Log {
-	return pino({
+/** JSON lines on standard output, or on standard error where that is for results. Secrets never get here; these paths are a second line of defence. */
+export function createLog(options: { level: string; replica: string; to?: "stdout" | "stderr" }): Log {
+	const settings = {
 		level: options.level,
 		base: { replica: options.replica },
 		timestamp: pino.stdTimeFunctions.isoTime,
 		redact: { paths: ["*.password", "*.token", "*.secret", "*.authorization"], censor: "[redacted]" },
 		serializers: { err: describeError },
-	});
+	};
+	return options.to === "stderr" ? pino(settings, pino.destination({ fd: 2, sync: true })) : pino(settings);
 }
 
 /** Type, message, code and stack of an error and of its causes; never the values of a failed statement. */

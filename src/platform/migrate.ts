@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { readMigrationFiles } from "drizzle-orm/migrator";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
-import { type Database, onConnection } from "./db.ts";
+import { type Database, databaseOn, onConnection } from "./db.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 const folder = fileURLToPath(new URL("../../migrations", import.meta.url));
@@ -16,6 +16,14 @@ export async function migrateDatabase(url: string): Promise<void> {
 		await client.query("select pg_advisory_lock($1)", [lockKey]);
 		await migrate(drizzle({ client }), { migrationsFolder: folder });
 		await ensurePartitions(async (statement) => (await client.query(statement)).rows);
+	});
+}
+
+/** Whether the database that a URL names, which may be an empty one, has what `isMigrated` asks for. */
+export async function isMigratedAt(url: string): Promise<boolean> {
+	return onConnection({ connectionString: url }, async (client) => {
+		const { rows } = await client.query("select to_regclass('drizzle.__drizzle_migrations') as found");
+		return rows[0].found !== null && isMigrated(databaseOn(client));
 	});
 }
 

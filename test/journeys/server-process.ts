@@ -111,7 +111,8 @@ function spawnServer(dataDir: string, env: Record<string, string>) {
 	return { child, output: () => written, exited };
 }
 
-function systemVariables(): Record<string, string> {
+/** Of the variables of this process those that any program needs. */
+export function systemVariables(): Record<string, string> {
 	const names = ["PATH", "HOME", "TMPDIR", "TEMP", "SystemRoot"];
 	return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
