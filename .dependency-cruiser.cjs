@@ -12,6 +12,7 @@ const calls = {
 	deliveries: ["audit", "events", "jobs", "webhook-endpoints"],
 	deployments: ["env-sync", "events", "integrations", "jobs", "previews"],
 	"env-sync": ["events", "integrations", "jobs", "projects"],
+	encryption: ["integrations", "oauth", "previews", "projects", "webhook-endpoints"],
 	events: ["audit", "deliveries"],
 	inbound: ["audit", "deployments", "events", "integrations", "projects", "user-sync"],
 	integrations: ["audit", "env-sync", "events", "jobs", "projects", "user-sync"],

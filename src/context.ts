@@ -10,6 +10,7 @@ import { replayStore } from "./deliveries/replay/replay-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
 import { branchStore } from "./deployments/branch-store.ts";
 import { deploymentStore } from "./deployments/store.ts";
+import { sealedStore } from "./encryption/store.ts";
 import { pushedVariableStore } from "./env-sync/store.ts";
 import { publishEvents } from "./events/publish-events.ts";
 import { publishStore } from "./events/publish-store.ts";
@@ -147,5 +148,6 @@ function createStores(database: Database) {
 		deliveryBacklog: backlogStore(database),
 		replays: replayStore(database),
 		retention: retentionStore(database),
+		sealed: sealedStore(database),
 	};
 }

@@ -5,6 +5,7 @@ import { createProjectCommand } from "./create-project.ts";
 import { listStuckCommand } from "./list-stuck.ts";
 import { migrateCommand } from "./migrate.ts";
 import { pauseCommand, resumeCommand } from "./pause.ts";
+import { reencryptCommand } from "./re-encrypt.ts";
 import { replayCommand } from "./replay.ts";
 import { revokeKeyCommand } from "./revoke-key.ts";
 
@@ -19,4 +20,5 @@ export const commands: Record<string, Command> = {
 	replay: replayCommand,
 	pause: pauseCommand,
 	resume: resumeCommand,
+	"re-encrypt": reencryptCommand,
 };

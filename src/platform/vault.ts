@@ -7,6 +7,8 @@ import { encryptionKeys } from "./table.ts";
 export type SealedPlace = { row: string; column: string };
 
 export type Vault = {
+	/** Of the key that seals. */
+	sealingKeyId: string;
 	seal(plaintext: string, place: SealedPlace): string;
 	/** Throws when the value was made for another place, was changed, or its key is not given. */
 	open(sealed: string, place: SealedPlace): string;
@@ -24,6 +26,7 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
 	if (!sealing) throw new Error("A vault needs at least one key.");
 	const byId = new Map(keys.map((each) => [each.id, each.key]));
 	return {
+		sealingKeyId: sealing.id,
 		seal: (plaintext, place) => {
 			const nonce = randomBytes(12);
 			const cipher = createCipheriv("aes-256-gcm", sealing.key, nonce).setAAD(associated(place));
@@ -50,8 +53,8 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
 }
 
 /**
- * Writes down the ids of the given keys. Returns the ids that this database was sealed with before and that
- * are not given now: with any of those the server must not start.
+ * Writes down the id of the first key, which seals. Returns the ids that this database was sealed with before and
+ * that are not given now: with any of those the server must not start.
  */
 export async function registerEncryptionKeys(
 	database: Database,
@@ -60,9 +63,10 @@ export async function registerEncryptionKeys(
 	const ids = keys.map((key) => key.id);
 	const missing = await database.orm.select().from(encryptionKeys).where(notInArray(encryptionKeys.id, ids));
 	if (missing.length === 0) {
+		// Those that only open are left out: once nothing is sealed with one, a server may start without it.
 		await database.orm
 			.insert(encryptionKeys)
-			.values(ids.map((id) => ({ id })))
+			.values(ids.slice(0, 1).map((id) => ({ id })))
 			.onConflictDoNothing();
 	}
 	return missing.map((row) => row.id);

@@ -38,7 +38,7 @@ export function runOn(
 	return runCli(args, { ...variablesOf(server), ...env });
 }
 
-function variablesOf(server: TestServer): Record<string, string> {
+export function variablesOf(server: TestServer): Record<string, string> {
 	return {
 		DATABASE_URL: server.databaseUrl,
 		ENCRYPTION_KEYS: encryptionKeys,
@@ -46,7 +46,7 @@ function variablesOf(server: TestServer): Record<string, string> {
 	};
 }
 
-function spawnCli(args: string[], env: Record<string, string>) {
+export function spawnCli(args: string[], env: Record<string, string>) {
 	return spawn(process.execPath, [cli, ...args], {
 		env: { ...systemVariables(), ...env },
 		stdio: ["pipe", "pipe", "pipe"],

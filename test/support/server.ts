@@ -51,11 +51,13 @@ type ServerOptions = {
 	resolver?: Ground["resolver"];
 	/** Silent unless a test looks into it. */
 	log?: Ground["log"];
+	/** Default: the one that `encryptionKeys` spells. */
+	keys?: Ground["keys"];
 };
 
-const keyBytes = Buffer.alloc(32, 7);
+export const testKey = { id: "test", key: Buffer.alloc(32, 7) };
 /** The key of every test server, as `ENCRYPTION_KEYS` spells it. */
-export const encryptionKeys = `test:${keyBytes.toString("base64")}`;
+export const encryptionKeys = `test:${testKey.key.toString("base64")}`;
 
 /** Boots the whole server on a fresh database and a free port. */
 export async function startTestServer({
@@ -64,6 +66,7 @@ export async function startTestServer({
 	keep,
 	resolver,
 	log = silentLog,
+	keys = [testKey],
 }: ServerOptions = {}): Promise<TestServer> {
 	const clusterUrl = inject("clusterUrl");
 	const ownUrl = databaseUrl ?? (await cloneTemplate(clusterUrl));
@@ -82,7 +85,7 @@ export async function startTestServer({
 		replica: `test-${randomBytes(3).toString("hex")}`,
 		databaseUrl: ownUrl,
 		clusterUrl: config.projectCluster.url ?? clusterUrl,
-		keys: [{ id: "test", key: keyBytes }],
+		keys,
 		...(resolver === undefined ? {} : { resolver }),
 	});
 	const pool = new pg.Pool({ connectionString: ownUrl, max: 2 });
