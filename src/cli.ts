@@ -31,7 +31,7 @@ async function runCommand(name: string, command: Command, args: string[]): Promi
 			return 0;
 		}
 		const { text, json, isBad } = await command.run(given, surroundings());
-		process.stdout.write(isJson ? `${JSON.stringify(json, null, 2)}\n` : `${text}\n`);
+		process.stdout.write(isJson ? `${JSON.stringify(json)}\n` : `${text}\n`);
 		return isBad ? 1 : 0;
 	} catch (error) {
 		const sentence = sentenceOf(error);
