@@ -98,6 +98,12 @@ CREATE TABLE "delivery_lanes" (
 	"served_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
 ) WITH (fillfactor = 50);
 --> statement-breakpoint
+CREATE TABLE "delivery_pause" (
+	"is_paused" boolean PRIMARY KEY DEFAULT true NOT NULL,
+	"reason" text,
+	"paused_at" timestamp (3) with time zone DEFAULT clock_now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "deployment_branches" (
 	"integration_id" uuid NOT NULL,
 	"branch" text NOT NULL,

@@ -6,6 +6,7 @@ import type { EndpointId, IntegrationId, JobId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
 import { backlogStore } from "./deliveries/backlog-store.ts";
 import { byHandStore } from "./deliveries/by-hand-store.ts";
+import { pauseStore } from "./deliveries/pause-store.ts";
 import { replayStore } from "./deliveries/replay/replay-store.ts";
 import { deliveryStore } from "./deliveries/store.ts";
 import { branchStore } from "./deployments/branch-store.ts";
@@ -146,6 +147,7 @@ function createStores(database: Database) {
 		deliveries: deliveryStore(database),
 		deliveriesByHand: byHandStore(database),
 		deliveryBacklog: backlogStore(database),
+		deliveryPause: pauseStore(database),
 		replays: replayStore(database),
 		retention: retentionStore(database),
 		sealed: sealedStore(database),

@@ -1,5 +1,7 @@
 import type { OverdueLane } from "../deliveries/backlog-store.ts";
 import { listOverdue } from "../deliveries/list-overdue.ts";
+import { findPause } from "../deliveries/pause-deliveries.ts";
+import type { DeliveryPause } from "../deliveries/pause-store.ts";
 import { listLateIntegrations } from "../inbound/list-late-integrations.ts";
 import type { LateIntegration } from "../inbound/store.ts";
 import type { Job } from "../jobs/job.ts";
@@ -19,10 +21,12 @@ export const listStuckCommand: Command = {
 		const olderThanSeconds = readSeconds(options.text("older-than"));
 		return withContext(surroundings, async (ctx) => {
 			const wanted = { olderThanSeconds, limit: listedMax };
+			const pause = await findPause(ctx);
 			const deliveries = await listOverdue(ctx, wanted);
 			const jobs = await listUnmovedJobs(ctx, wanted);
 			const inbound = await listLateIntegrations(ctx, wanted);
 			const lines = [
+				...(pause === null ? [] : [tellPause(pause)]),
 				...deliveries.map(tellLane),
 				...jobs.map((job) => tellJob(job, ctx.clock.now())),
 				...inbound.map(tellInbound),
@@ -30,6 +34,7 @@ export const listStuckCommand: Command = {
 			return {
 				text: lines.length === 0 ? "Nothing is stuck." : lines.join("\n"),
 				json: {
+					paused_at: pause?.pausedAt.toISOString() ?? null,
 					deliveries: deliveries.map(laneWire),
 					jobs: jobs.map(toJobWire),
 					inbound: inbound.map(inboundWire),
@@ -44,6 +49,11 @@ function readSeconds(text: string | undefined): number {
 	if (text === undefined) return defaultSeconds;
 	if (!/^\d{1,9}$/.test(text)) throw new UsageError("`--older-than` must be a whole number of seconds.");
 	return Number(text);
+}
+
+function tellPause({ pausedAt, reason }: DeliveryPause): string {
+	const why = reason === null ? "" : `: ${reason}`;
+	return `deliveries: all are paused since ${pausedAt.toISOString()}${why}`;
 }
 
 function tellLane({ endpointId, organizationId, due, oldestSeconds }: OverdueLane): string {

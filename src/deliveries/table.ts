@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { index, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { boolean, index, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { id, moment } from "../platform/columns.ts";
 import { webhookEndpoints } from "../webhook-endpoints/table.ts";
 import type { DeliveryOrigin, DeliveryState } from "./delivery.ts";
@@ -98,4 +98,11 @@ export const deliveriesByHand = pgTable("deliveries_by_hand", {
 		.references(() => webhookEndpoints.id, { onDelete: "cascade" }),
 	organizationId: id("org", "organization_id").notNull(),
 	askedAt: moment("asked_at").array().notNull(),
+});
+
+/** One row while an operator has paused all deliveries, else none. Every claim looks for it. */
+export const deliveryPause = pgTable("delivery_pause", {
+	isPaused: boolean("is_paused").primaryKey().default(true),
+	reason: text("reason"),
+	pausedAt: moment("paused_at").notNull().default(sql`clock_now()`),
 });

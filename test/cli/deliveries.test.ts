@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { toUuid } from "../../src/core/ids.ts";
 import {
 	type AddedEndpoint,
@@ -13,6 +13,7 @@ import {
 } from "../deliveries/webhook-server.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 import { runOn } from "./cli-process.ts";
 
 let server: TestServer;
@@ -46,6 +47,39 @@ describe("operator commands for deliveries", () => {
 		expect((await runOn(server, ["resume", "--endpoint", endpoint.id])).code).toBe(0);
 		const sent = await newestDelivery(server, owner, endpoint, (delivery) => delivery.state === "delivered");
 		expect(sent.attempts).toBe(2);
+	});
+
+	it("pause all deliveries, on every replica and for as long as it takes, without using an attempt", async () => {
+		receiver.respondWith(500, 200);
+		await publish(server, owner, { type: "a", data: 1 });
+		await newestDelivery(server, owner, endpoint, (delivery) => delivery.attempts === 1);
+		const other = await startTestServer({ databaseUrl: server.databaseUrl, keep: true });
+		onTestFinished(() => other.close());
+		const paused = await runOn(server, ["pause", "--all", "--reason", "the network is down", "--json"]);
+		expect(paused).toMatchObject({ code: 0, json: { reason: "the network is down" } });
+		const [{ now } = { now: "" }] = await server.sql<{ now: string }>("select pg_catalog.now()::text as now");
+		await passTime(server, 24 * 3600_000, endpoint);
+		await publish(other, owner, { type: "a", data: 2 });
+		const behind = `select from pg_stat_activity where datname = current_database()
+			and application_name = 'capydb-claims' and query_start <= $1::timestamptz + interval '2 seconds'`;
+		await until(async () => (await server.sql(behind, [now])).length === 0, {
+			what: "claims of both replicas",
+		});
+		const waiting = await listDeliveries(server, owner, endpoint);
+		expect(waiting).toMatchObject([
+			{ state: "pending", attempts: 0 },
+			{ state: "pending", attempts: 1 },
+		]);
+		const told = await runOn(server, ["list-stuck"]);
+		expect(told).toMatchObject({ code: 1, stdout: expect.stringContaining(": the network is down\n") });
+
+		expect(await runOn(server, ["resume", "--all"])).toMatchObject({ code: 0, stdout: "Sending again.\n" });
+		await until(async () => {
+			const deliveries = await listDeliveries(server, owner, endpoint, "?state=delivered");
+			return deliveries.length === 2;
+		});
+		expect(receiver.requests).toHaveLength(3);
+		expect((await runOn(server, ["resume", "--all"])).stdout).toBe("Deliveries were not paused.\n");
 	});
 
 	it("replay what failed, by a job of the server's", async () => {

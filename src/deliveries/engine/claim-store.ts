@@ -104,7 +104,7 @@ with candidates as (
 	select endpoint_id, served_at,
 		row_number() over (partition by organization_id order by served_at, endpoint_id) as turn
 	from delivery_lanes
-	where due_at <= clock_now() and organization_id <> all ($7::uuid[]) and endpoint_id not in (
+	where due_at <= clock_now() and not exists (select from delivery_pause) and organization_id <> all ($7::uuid[]) and endpoint_id not in (
 		select b.endpoint_id from unnest($5::uuid[], $6::int[]) as b(endpoint_id, free) where b.free <= 0)
 	order by turn, served_at
 	limit $3::int
