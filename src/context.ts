@@ -19,6 +19,7 @@ import { createPublishTogether, type PublishTogether } from "./events/publish-to
 import { eventStore } from "./events/store.ts";
 import { inboundStore } from "./inbound/store.ts";
 import { leaseStore } from "./integrations/platforms/lease-store.ts";
+import { rejectionStore } from "./integrations/rejection-store.ts";
 import { integrationStore } from "./integrations/store.ts";
 import { jobStore } from "./jobs/store.ts";
 import type { Meters } from "./meters.ts";
@@ -135,6 +136,7 @@ function createStores(database: Database) {
 		previews: previewStore(database),
 		jobs: jobStore(database),
 		integrations: integrationStore(database),
+		rejections: rejectionStore(database),
 		deployments: deploymentStore(database),
 		branches: branchStore(database),
 		platformLeases: leaseStore(database),

@@ -9,5 +9,5 @@ export async function listInbound(
 	input: { integrationId: IntegrationId; page: { limit: number; before: InboundId | null } },
 ): Promise<{ webhooks: InboundSummary[]; rejections: Rejections }> {
 	const webhooks = await ctx.stores.inbound.list(input.integrationId, input.page);
-	return { webhooks, rejections: await ctx.stores.integrations.findRejections(input.integrationId) };
+	return { webhooks, rejections: await ctx.stores.rejections.find(input.integrationId) };
 }

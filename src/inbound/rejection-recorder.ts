@@ -25,7 +25,7 @@ export function createRejectionRecorder(ctx: Pick<Context, "stores" | "clock" | 
 		noted = new Map();
 		for (const { integration, rejections } of due.values()) {
 			try {
-				await ctx.stores.integrations.addRejections(integration, rejections);
+				await ctx.stores.rejections.add(integration, rejections);
 			} catch (error) {
 				ctx.log.warn({ integration_id: integration.id, err: error }, "rejected webhooks could not be noted");
 			}

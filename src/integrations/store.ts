@@ -2,7 +2,7 @@ import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, sql } from "dri
 import { createBatcher } from "../core/batcher.ts";
 import type { IntegrationId, ProjectId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
-import type { Integration, IntegrationStatus, Rejections } from "./integration.ts";
+import type { Integration, IntegrationStatus } from "./integration.ts";
 import { inboundRejections, integrations } from "./table.ts";
 
 export type IntegrationChanges = Partial<
@@ -10,8 +10,6 @@ export type IntegrationChanges = Partial<
 >;
 
 export type StatusChange = { set?: IntegrationStatus; drop?: (keyof IntegrationStatus)[] };
-
-const recentMax = 100;
 
 export function integrationStore({ orm }: Database) {
 	const living = isNull(integrations.deletedAt);
@@ -262,29 +260,6 @@ export function integrationStore({ orm }: Database) {
 				.where(and(isReconcilable(providers, restHours), eq(integrations.id, id)))
 				.for("update");
 			return row ?? null;
-		},
-
-		/** Adds to the count and keeps the last hundred. `recent` is newest first. */
-		async addRejections(
-			integration: Pick<Integration, "id" | "organizationId">,
-			added: Rejections,
-		): Promise<void> {
-			const kept = sql`(select coalesce(jsonb_agg(r.value order by r.position), '[]')
-				from jsonb_array_elements(excluded.recent || ${inboundRejections.recent})
-					with ordinality as r(value, position)
-				where r.position <= ${recentMax})`;
-			await orm
-				.insert(inboundRejections)
-				.values({ integrationId: integration.id, organizationId: integration.organizationId, ...added })
-				.onConflictDoUpdate({
-					target: inboundRejections.integrationId,
-					set: { total: sql`${inboundRejections.total} + excluded.total`, recent: kept },
-				});
-		},
-
-		async findRejections(id: IntegrationId): Promise<Rejections> {
-			const [row] = await orm.select().from(inboundRejections).where(eq(inboundRejections.integrationId, id));
-			return { total: row?.total ?? 0, recent: row?.recent ?? [] };
 		},
 	};
 }

@@ -56,17 +56,12 @@ function change(
 
 const othersOf = (provider: { id: string }) => ["auth0", "clerk"].filter((id) => id !== provider.id);
 
-async function apply(
-	changes: UserChange[],
-	provider = auth0,
-	readAt: Date | null = null,
-	others = othersOf(provider),
-) {
+async function apply(changes: UserChange[], provider = auth0, readAt: Date | null = null, others?: string[]) {
 	const requested = changes.map((each) => ({
 		change: each,
 		eventId: readAt === null ? `inb_${String(++lastEvent).padStart(6, "0")}` : null,
 	}));
-	const input = { project, provider, others, changes: requested, readAt };
+	const input = { project, provider, others: others ?? othersOf(provider), changes: requested, readAt };
 	const { results } = await applyUserChanges(server.ctx, input);
 	return results.map((result) => (result.outcome === "changed" ? result.kind : result.outcome));
 }

@@ -45,7 +45,7 @@ type EngineOptions = {
 	/** Whether this process sends, or only publishes. */
 	runs: boolean;
 	/** Instead of the settler's own. */
-	settleWindowMs: number | undefined;
+	settleWindowMs?: number | undefined;
 	queue: { tasks: Tasks<{ "deliveries.dispatch": Record<string, never> }> };
 };
 

@@ -23,6 +23,7 @@ export function createAuth0(options: { origin: string | null; hosts: TenantHosts
 		interpret,
 		// An import can give an id out again.
 		deletesAreFinal: false,
+		countUsers: null,
 		listUsers: client.listUsers,
 		fetchUser: client.fetchUser,
 	};
