@@ -64,11 +64,7 @@ async function findFlow(
 ): Promise<{ flow: OAuthFlow; nonce: string }> {
 	const state = typeof given === "string" ? readState(given) : null;
 	const seen = state && (await ctx.stores.oauthFlows.find(hashToken(state.nonce)));
-	const isOurs =
-		seen &&
-		isGenuine(ctx.vault, state, seen.flow) &&
-		seen.flow.provider === provider.id &&
-		!seen.flow.heldGrant;
+	const isOurs = seen && isGenuine(ctx.vault, state, seen.flow) && seen.flow.provider === provider.id;
 	if (!isOurs) throw stateInvalid();
 	if (seen.flow.usedAt !== null) throw stateUsed();
 	if (seen.isExpired) throw stateExpired();

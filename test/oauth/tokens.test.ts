@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { toUuid } from "../../src/core/ids.ts";
+import { type ProjectId, toUuid } from "../../src/core/ids.ts";
+import { freshCredentials } from "../../src/integrations/platforms/fresh-credentials.ts";
 import { endedJob } from "../integrations/clerk-server.ts";
 import { newestJob } from "../integrations/platform-server.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -87,10 +88,12 @@ describe("after OAuth", () => {
 	});
 
 	it("a hook that went with the former grant stands again", async () => {
-		on.vercel.addProject({ name: "docs" });
+		const { id, variables } = on.vercel.addProject({ name: "docs" });
 		await grant("vercel");
-		await connect("vercel", { vercel_project_id: "docs", preview_branches: true });
 		const hooks = () => [...on.vercel.hooks.values()].filter(({ url }) => url.includes(on.tenant.projectId));
+		await put("vercel", { external_id: id, config: { preview_branches: true } });
+		// What a PUT asks for is done at once, and nothing looks at it again for an hour.
+		await until(() => hooks().length === 1 && variables.length === 2);
 		const [lost] = hooks();
 		on.vercel.dropHook(lost?.id ?? "");
 		expect((await grant("vercel"))?.get("status")).toBe("active");
@@ -140,6 +143,24 @@ describe("a token that expires", () => {
 		);
 		expect(secrets.length).toBeGreaterThan(1);
 		for (const secret of secrets) expect(on.logged()).not.toContain(secret);
+	});
+
+	it("is not renewed once more by work that has read the former one", async () => {
+		on.netlify.quirks.tokensExpire = true;
+		await grant("netlify");
+		const projectId = on.tenant.projectId as ProjectId;
+		const read = await on.server.ctx.stores.integrations.findByProvider(projectId, "netlify");
+		await on.server.advance(2 * 3600_000);
+		const contexts = (await replicas(2)).map(({ ctx }) => ctx);
+		const before = renewals().length;
+		const tokens = [];
+		for (const ctx of [...contexts, ...contexts]) {
+			const provider = ctx.providers.deployment.find(({ id }) => id === "netlify");
+			if (!provider || !read) throw new Error("There is nothing to renew.");
+			tokens.push((await freshCredentials(ctx, read, provider)).token);
+		}
+		expect(renewals().length).toBe(before + 1);
+		expect(new Set(tokens)).toEqual(new Set([[...on.netlify.tokens.keys()].at(-1)]));
 	});
 
 	it("that cannot be renewed is a 400 that says so, an outage a 502 that a later try gets over", async () => {
