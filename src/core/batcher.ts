@@ -16,15 +16,14 @@ type Waiting<Item, Result> = { item: Item; done(result: Result): void; failed(er
 const runsMax = 2;
 
 /**
- * Returns a function that does with one item what `run` does with many. The first goes at once; what is asked for
- * while runs are under way goes together, so that under load the costs of a run are shared, and nothing waits without
- * it.
+ * Returns a function that does with one item what `run` does with many. What is asked for in one turn of the event
+ * loop, and while a run is under way, goes together, so that under load the costs of a run are shared; a second run
+ * beside it begins only when it is full, for many small ones would cost more than they gain.
  */
 export function createBatcher<Item, Result>(options: Options<Item, Result>): (item: Item) => Promise<Result> {
 	let waiting: Waiting<Item, Result>[] = [];
 	let runs = 0;
 	const work = async () => {
-		runs += 1;
 		while (waiting.length > 0) {
 			const batch = takeBatch(options, waiting);
 			waiting = waiting.filter((one) => !batch.has(one));
@@ -35,7 +34,10 @@ export function createBatcher<Item, Result>(options: Options<Item, Result>): (it
 	return (item) =>
 		new Promise((done, failed) => {
 			waiting.push({ item, done, failed });
-			if (runs < runsMax) void work();
+			const isNeeded = runs === 0 || (runs < runsMax && waiting.length >= options.itemsMax);
+			if (!isNeeded) return;
+			runs += 1;
+			setImmediate(() => void work());
 		});
 }
 

@@ -5,13 +5,24 @@ import { compare } from "./compare.ts";
 import { deliver } from "./deliver.ts";
 import { fair } from "./fair.ts";
 import { history } from "./history.ts";
+import { ingest } from "./ingest.ts";
 import { latency } from "./latency.ts";
 import { publish } from "./publish.ts";
 import { table, writeResults } from "./report.ts";
 import { openSite } from "./site.ts";
 import { slow } from "./slow.ts";
 
-const cases: Record<string, Case> = { deliver, latency, fair, backlog, history, publish, slow, compare };
+const cases: Record<string, Case> = {
+	deliver,
+	latency,
+	fair,
+	backlog,
+	history,
+	publish,
+	ingest,
+	slow,
+	compare,
+};
 
 const given = process.argv.slice(2);
 const isQuick = given.includes("--quick");
