@@ -1,19 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
+import { type FakeVercel, startFakeVercel } from "../fakes/vercel.ts";
 import { type Exit, type ServerProcess, startServerProcess } from "../journeys/server-process.ts";
 import { until } from "../support/until.ts";
 import { type CheckingReceiver, startCheckingReceiver } from "./checking-receiver.ts";
 import { type Client, createClient } from "./client.ts";
 
-/** What the steps of the story act on: a real server, a Clerk, a receiver, and the first project. */
+/** What the steps of the story act on: a real server, a Clerk, a Vercel, a receiver, and the first project. */
 export type Story = {
 	server: ServerProcess;
 	clerk: FakeClerk;
+	vercel: FakeVercel;
 	receiver: CheckingReceiver;
 	call: Client;
 	organizationId: string;
@@ -22,6 +24,8 @@ export type Story = {
 	signingSecret: string;
 	/** One statement in the project's own database, with the credentials that the API hands out. */
 	sql(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+	/** Moves the clock of record, and with it every due time, forward. */
+	passHours(hours: number): Promise<void>;
 	/** Starts the server again on its folder, after its process has ended. */
 	restart(): Promise<Story>;
 	/** Stops the server as an operator would, and removes all that was made. Further calls wait likewise. */
@@ -40,11 +44,14 @@ export async function openStory(users: number, closers: Closers): Promise<Story>
 	closers.add(() => rm(dataDir, { recursive: true, force: true }));
 	const clerk = await startFakeClerk({ users });
 	closers.add(clerk.close);
+	const vercel = await startFakeVercel();
+	closers.add(vercel.close);
 	const receiver = await startCheckingReceiver();
 	closers.add(receiver.close);
 	let exit: Exit | null = null;
 	const env = {
 		CLERK_API_URL: clerk.origin,
+		VERCEL_API_URL: vercel.origin,
 		WEBHOOK_ALLOW_PRIVATE_NETWORKS: "true",
 		WEBHOOK_RETRY_SCHEDULE: retrySchedule,
 	};
@@ -66,12 +73,14 @@ export async function openStory(users: number, closers: Closers): Promise<Story>
 		return {
 			server: running,
 			clerk,
+			vercel,
 			receiver,
 			call,
 			organizationId: organization.id,
 			projectId: project.id,
 			signingSecret,
 			sql: (text, values = []) => projectSql(call, project.id, text, values),
+			passHours: (hours) => passHours(dataDir, hours),
 			restart: async () => on(await start()),
 			close: async () => {
 				await closers.closeAll();
@@ -119,6 +128,22 @@ async function projectSql(call: Client, projectId: string, text: string, values:
 	await client.connect();
 	try {
 		return (await client.query(text, values)).rows;
+	} finally {
+		await client.end();
+	}
+}
+
+async function passHours(dataDir: string, hours: number): Promise<void> {
+	const [port = "", password = ""] = await Promise.all(
+		["postgres-port", "postgres-password"].map(async (name) =>
+			(await readFile(join(dataDir, name), "utf8")).trim(),
+		),
+	);
+	const client = new pg.Client(`postgres://postgres:${password}@127.0.0.1:${port}/capydb`);
+	await client.connect();
+	try {
+		await client.query(`create or replace function clock_now() returns timestamptz language sql stable parallel safe
+			as $$ select pg_catalog.now() + interval '${hours} hours' $$`);
 	} finally {
 		await client.end();
 	}
