@@ -64,6 +64,7 @@ describe("changing the encryption key", () => {
 			event_types: ["tick"],
 			secret_headers: { "x-token": "to-be-kept" },
 		});
+		await holdGrant(first, owner.organizationId, tenant.projectId);
 		const second = await start([newKey, testKey]);
 		const read = async (server: TestServer) => [
 			await previewUrl(server, tenant, preview.id),
@@ -171,6 +172,16 @@ describe("changing the encryption key", () => {
 		expect([...new Set(named)].sort()).toEqual(server.ctx.stores.sealed.columns().sort());
 	});
 });
+
+/** A grant that waits to be confirmed, as a callback without its cookie leaves it. */
+async function holdGrant(server: TestServer, organizationId: string, projectId: string): Promise<void> {
+	const held = createVault([testKey]).seal("{}", { row: "hash", column: "oauth_flows.held_grant" });
+	await server.sql(
+		`insert into oauth_flows (token_hash, organization_id, project_id, provider, actor_kind, held_grant, expires_at)
+		values ('hash', $1, $2, 'vercel', 'user', $3, clock_now() + interval '10 minutes')`,
+		[toUuid(organizationId), toUuid(projectId), held],
+	);
+}
 
 /** Gives an endpoint that many secrets more, sealed with the old key. Returns their ids. */
 async function seedSecrets(
