@@ -24,14 +24,22 @@ export async function openPostgres(config: Config, log: Log): Promise<Postgres> 
 	return { ...urlsOn(embedded.url, config), stop: embedded.stop };
 }
 
-/** The same for a command: where a server has the embedded Postgres, the command goes to it beside the server. */
+/**
+ * The same for a command: where a server has the embedded Postgres, the command goes to it beside the server. Throws
+ * a StartRefused where there is none yet: a command makes no database.
+ */
 export async function sharePostgres(config: Config, log: Log): Promise<Postgres> {
+	if (config.databaseUrl !== null) return openPostgres(config, log);
+	const url = await findEmbeddedPostgres(config.dataDir);
+	if (url === null) {
+		throw new StartRefused(
+			"There is no database: set DATABASE_URL or DATA_DIR as the server has them, or start the server once.",
+		);
+	}
 	try {
 		return await openPostgres(config, log);
 	} catch (error) {
 		if (!(error instanceof AppError && error.code === "data_dir.locked")) throw error;
-		const url = await findEmbeddedPostgres(config.dataDir);
-		if (url === null) throw error;
 		return { ...urlsOn(url, config), stop: async () => undefined };
 	}
 }

@@ -1,14 +1,14 @@
 import { defineConfig } from "vitest/config";
 
-/** The clone of databases with pg_dump, which is tested apart. */
-export const dumpRoad = "test/previews/dump-road.test.ts";
+/** What needs Postgres's own client programs, which is tested apart: clones with pg_dump, backups. */
+export const dumpRoads = ["test/previews/dump-road.test.ts", "test/journeys/backup.test.ts"];
 
 export default defineConfig({
 	test: {
 		root: new URL("..", import.meta.url).pathname,
 		include: ["test/**/*.test.ts"],
 		// Needs Postgres's own client programs: `npm run test:dump`.
-		exclude: [dumpRoad],
+		exclude: dumpRoads,
 		globalSetup: ["test/support/global-setup.ts"],
 		pool: "forks",
 		// Two processes a core would fight over the shared Postgres; each file waits mostly for it anyway.

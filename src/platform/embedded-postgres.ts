@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { chmod, stat } from "node:fs/promises";
 import { createServer } from "node:net";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type DataDir, lockDataDir, openDataDir, readKeptFile, readOrCreateFile } from "./data-dir.ts";
@@ -68,9 +68,9 @@ export async function startEmbeddedPostgres(options: Options): Promise<EmbeddedP
 	}
 }
 
-/** The URL of the Postgres that another process runs on a data folder; null when the folder has had none. */
+/** The URL of the Postgres that another process may run on a data folder; null when the folder has had none. */
 export async function findEmbeddedPostgres(path: string): Promise<string | null> {
-	const dataDir = await openDataDir(path);
+	const dataDir = { path: resolve(path) };
 	const password = await readKeptFile(dataDir, PASSWORD_FILE);
 	const port = await readKeptFile(dataDir, PORT_FILE);
 	return password === undefined || port === undefined ? null : urlOf(password, Number(port));
