@@ -86,7 +86,8 @@ async function sweepAbsent(
 		run.say("did not look for users that are gone, because rows were refused");
 		return;
 	}
-	const input = { project, provider: provider.id, begunAt: new Date(begunAt) };
+	const seenSince = new Date(Date.parse(begunAt) - provider.listLagMs);
+	const input = { project, provider: provider.id, begunAt: seenSince };
 	const deleted = await deleteAbsentUsers(ctx, input);
 	if (deleted > 0) {
 		run.say(`soft-deleted ${numeral(deleted)} users that ${provider.displayName} no longer has`);

@@ -89,6 +89,8 @@ export type AuthProvider = {
 				options: InterpretOptions & { signal: AbortSignal },
 		  ) => Promise<UserPage>)
 		| null;
+	/** How old the list may be: whoever was made so shortly before it was read may be missing in it. */
+	listLagMs: number;
 	/** How many users there are; null where the provider does not say. */
 	countUsers: ((credentials: Credentials, signal: AbortSignal) => Promise<number>) | null;
 	/**

@@ -134,6 +134,25 @@ describe("POST …/auth0/sync", () => {
 		expect(rows.map((row) => row.first_name)).toEqual(["Kit", "Newer", "Kit"]);
 	});
 
+	it("soft-deletes whom Auth0 no longer has, but none whom its search may not know yet", async () => {
+		const started = await startAuth0Server({ users: 5 });
+		const { server, tenant, auth0 } = started;
+		const secret = await connect(started, { credentials: auth0.credentials });
+		const backfill = async () => endedJob(server, tenant, (await sync(started)).body.job.id);
+		await backfill();
+		auth0.users.delete(generateAuth0User(2).user_id);
+		await projectSql(
+			server,
+			tenant,
+			"update capydb_auth.sync_state set written_at = written_at - interval '1 hour'",
+		);
+		await post(started, secret, streamEvent("user.created", generateAuth0User(77)));
+		await settledInbound(server, 1);
+		expect((await backfill()).last_stdout).toContain("soft-deleted 1 users that Auth0 no longer has");
+		const gone = "select id from capydb_auth.users where deleted_at is not null";
+		expect(await projectSql(server, tenant, gone)).toEqual([{ id: generateAuth0User(2).user_id }]);
+	});
+
 	it("ends in state error with an event when Auth0 takes the client no more", async () => {
 		const started = await startAuth0Server({ users: 3 });
 		const { server, tenant, auth0 } = started;

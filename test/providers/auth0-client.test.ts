@@ -266,6 +266,13 @@ describe("listing all users of an Auth0 tenant", () => {
 	});
 });
 
+describe("counting the users of an Auth0 tenant", () => {
+	it("gives their number, also beyond what one search gives", async () => {
+		const { fake, auth0 } = await start(2_345);
+		expect(await auth0.countUsers?.(fake.credentials, new AbortController().signal)).toBe(2_345);
+	});
+});
+
 describe("one user of an Auth0 tenant", () => {
 	it("is read by its id as a list gives it", async () => {
 		const { fake, auth0 } = await start([generateAuth0User(7, { user_id: "waad|a/b?c#d e" })]);

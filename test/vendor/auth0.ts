@@ -15,14 +15,19 @@ export const auth0: Vendor = {
 		try {
 			const resolver = async () => [{ address: "203.0.114.7", family: 4 as const }];
 			const hosts = createTenantHosts(createAddressGuard({ allow: [], resolver }));
-			const { listUsers, fetchUser, identify } = createAuth0({ origin: await record(fake.origin), hosts });
-			if (listUsers === null || fetchUser === null) throw new Error("Auth0 lists its users.");
+			const { listUsers, fetchUser, countUsers, identify } = createAuth0({
+				origin: await record(fake.origin),
+				hosts,
+			});
+			if (listUsers === null || fetchUser === null || countUsers === null)
+				throw new Error("Auth0 has all three.");
 			const { credentials } = fake;
 			const options = { includePrivateMetadata: true, signal: AbortSignal.timeout(30_000) };
 			await identify(credentials);
 			await refused(identify({ ...credentials, client_secret: "wrong" }));
 			const { users, cursor } = await listUsers(credentials, null, options);
 			await listUsers(credentials, cursor, options);
+			await countUsers(credentials, options.signal);
 			await fetchUser(credentials, users[0]?.id ?? "", options);
 			await fetchUser(credentials, "auth0|unknown", options);
 			fake.failNext(429, 1, { "retry-after": "1" });

@@ -12,7 +12,7 @@ import { createPace, type Pace } from "./pace.ts";
 import { redactObject } from "./redact.ts";
 import { provider, readTenantClient, type TenantClient, tenantNameOf } from "./tenant.ts";
 import { createTokens, type Grant, type Tokens } from "./tokens.ts";
-import { type Auth0User, isGrant, isUser, isUsers, toExternalUser, toMoment } from "./wire.ts";
+import { type Auth0User, isGrant, isUser, isUsers, isUserTotals, toExternalUser, toMoment } from "./wire.ts";
 
 /** The most that `GET /api/v2/users` gives at once, and the most that it gives of one search. */
 const pageSize = 100;
@@ -26,6 +26,7 @@ type ReadOptions = InterpretOptions & { signal: AbortSignal };
 export type Auth0Client = {
 	identify(credentials: Credentials): Promise<{ externalId: string | null }>;
 	listUsers(credentials: Credentials, cursor: string | null, options: ReadOptions): Promise<UserPage>;
+	countUsers(credentials: Credentials, signal: AbortSignal): Promise<number>;
 	fetchUser(credentials: Credentials, userId: string, options: ReadOptions): Promise<ExternalUser | null>;
 };
 
@@ -49,6 +50,7 @@ export function createAuth0Client(options: { origin: string | null; hosts: Tenan
 	return {
 		identify: (credentials) => identify(reach, hosts, requestToken, credentials),
 		listUsers: (credentials, cursor, readOptions) => listUsers(reach, credentials, cursor, readOptions),
+		countUsers: (credentials, signal) => countUsers(reach, credentials, signal),
 		fetchUser: (credentials, userId, readOptions) => fetchUser(reach, credentials, userId, readOptions),
 	};
 }
@@ -120,6 +122,13 @@ function advance(at: Position, users: readonly Auth0User[]): Position {
 		);
 	}
 	return { from: last, page, seen: [...new Set([...at.seen, ...ofLast])] };
+}
+
+async function countUsers(reach: Reach, credentials: Credentials, signal: AbortSignal): Promise<number> {
+	const query = { per_page: 1, page: 0, include_totals: "true", fields: "user_id", include_fields: "true" };
+	const { json } = await ask(reach, readTenantClient(credentials), { path: "/api/v2/users", query }, signal);
+	if (!isUserTotals(json)) throw unexpected("Auth0 did not say how many users there are.");
+	return json.total;
 }
 
 async function fetchUser(

@@ -3,6 +3,9 @@ import type { AuthProvider } from "../provider.ts";
 import { createAuth0Client } from "./client.ts";
 import { interpret, readWebhook, verifyWebhook } from "./webhook.ts";
 
+/** Auth0's search, which lists the users, lags behind writes: by seconds, as a rule, which nobody promises. */
+const searchLagMs = 10 * 60 * 1000;
+
 /**
  * Auth0. `origin` is called in place of every tenant's own domain when the operator names it; `hosts` stand before
  * those domains.
@@ -23,8 +26,9 @@ export function createAuth0(options: { origin: string | null; hosts: TenantHosts
 		interpret,
 		// An import can give an id out again.
 		deletesAreFinal: false,
-		countUsers: null,
 		listUsers: client.listUsers,
+		listLagMs: searchLagMs,
+		countUsers: client.countUsers,
 		fetchUser: client.fetchUser,
 	};
 }

@@ -68,6 +68,9 @@ const ApiCall = Type.Object({
 	),
 });
 
+/** The answer to a list of users when totals are asked for. */
+const UserTotals = Type.Object({ total: Type.Integer({ minimum: 0 }) });
+
 /** The answer of the token endpoint. */
 const Grant = Type.Object({
 	access_token: Type.String({ minLength: 1, maxLength: 16_384, pattern: "^[!-~]+$" }),
@@ -80,6 +83,7 @@ export type Auth0ActionPost = Static<typeof ActionPost>;
 
 export const isUser = guard(User);
 export const isUsers = guard(Type.Array(User));
+export const isUserTotals = guard(UserTotals);
 export const isGrant = guard(Grant);
 export const isStreamEvent = guard(StreamEvent);
 export const isLogEntry = guard(LogEntry);

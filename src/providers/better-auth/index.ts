@@ -23,8 +23,9 @@ export function createBetterAuth(options: { hosts: TenantHosts }): AuthProvider 
 		interpret,
 		// An application may import a user again under the old id.
 		deletesAreFinal: false,
-		countUsers: null,
 		listUsers: client.listUsers,
+		listLagMs: 0,
+		countUsers: null,
 		fetchUser: null,
 	};
 }

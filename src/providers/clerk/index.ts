@@ -40,6 +40,7 @@ export function createClerk(options: { origin: string }): AuthProvider {
 		interpret,
 		deletesAreFinal: true,
 		listUsers: client.listUsers,
+		listLagMs: 0,
 		countUsers: client.countUsers,
 		fetchUser: null,
 	};
