@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest";
+import { type EndpointId, newId, type OrganizationId } from "../../src/core/ids.ts";
+import type { ClaimedDelivery } from "../../src/deliveries/engine/claim-store.ts";
+import { createFlightBook, type FlightBook } from "../../src/deliveries/engine/flight-book.ts";
+
+const endpointMax = 4;
+
+describe("what is claimed ahead", () => {
+	it("is as much as the endpoint answered in the last moments, and nothing of one that hangs", () => {
+		const book = createFlightBook({ concurrency: 100, endpointMax });
+		const [quick, hanging] = [claimed(), claimed()];
+		book.limits(1_000);
+		book.hold([...quick, ...hanging], 1_000);
+		const sent = launch(book, 1_000);
+		for (const delivery of sent) if (delivery.endpointId === quick[0]?.endpointId) book.land(delivery);
+		const limits = book.limits(1_060);
+		expect(limits?.busy).toEqual([
+			{ endpointId: quick[0]?.endpointId, free: 2 * endpointMax },
+			{ endpointId: hanging[0]?.endpointId, free: 0 },
+		]);
+		expect(limits?.rows).toBe(100 - endpointMax + endpointMax);
+	});
+
+	it("is given back unsent when it has waited for half a second", () => {
+		const book = createFlightBook({ concurrency: 100, endpointMax });
+		const deliveries = claimed({ count: endpointMax + 2 });
+		book.hold(deliveries, 1_000);
+		const sent = launch(book, 1_000);
+		expect(sent).toEqual(deliveries.slice(0, endpointMax));
+		expect(book.takeStale(1_499)).toEqual([]);
+		for (const delivery of sent) book.land(delivery);
+		expect(launch(book, 1_500), "none is sent with what is known of its endpoint by then").toEqual([]);
+		expect(book.takeStale(1_500)).toEqual(deliveries.slice(endpointMax));
+		expect(book.takeStale(9_000), "each once").toEqual([]);
+	});
+
+	it("is sent in turns of the organizations, however much one of them has", () => {
+		const book = createFlightBook({ concurrency: 20, endpointMax });
+		const crowd = newId("org");
+		const flood = Array.from({ length: 10 }, () => claimed({ organizationId: crowd })).flat();
+		const quiet = claimed({ count: 2 });
+		book.hold([...flood, ...quiet], 1_000);
+		const first = launch(book, 1_000).slice(0, 4);
+		expect(first.filter((delivery) => quiet.includes(delivery))).toEqual(quiet);
+	});
+
+	it("leaves slots free for others where one organization could take them all", () => {
+		const book = createFlightBook({ concurrency: 20, endpointMax });
+		const crowd = newId("org");
+		book.hold(Array.from({ length: 10 }, () => claimed({ organizationId: crowd })).flat(), 1_000);
+		expect(launch(book, 1_000)).toHaveLength(19);
+		expect(book.limits(1_000)?.fullOrganizations).toEqual([crowd]);
+		book.hold(claimed({ count: 1 }), 1_000);
+		expect(launch(book, 1_000)).toHaveLength(1);
+	});
+});
+
+/** All that may go now. */
+function launch(book: FlightBook, nowMs: number): ClaimedDelivery[] {
+	const sent: ClaimedDelivery[] = [];
+	for (let delivery = book.next(nowMs); delivery; delivery = book.next(nowMs)) sent.push(delivery);
+	return sent;
+}
+
+/** Deliveries of one endpoint. */
+function claimed({
+	organizationId = newId("org"),
+	count = endpointMax,
+}: {
+	organizationId?: OrganizationId;
+	count?: number;
+} = {}): ClaimedDelivery[] {
+	const endpointId: EndpointId = newId("whe");
+	return Array.from({ length: count }, () => ({
+		id: newId("whd"),
+		organizationId,
+		endpointId,
+		eventId: newId("evt"),
+		eventType: "order.paid",
+		claimId: crypto.randomUUID(),
+		attempts: 1,
+		maxAttempts: 8,
+		payload: "{}",
+		url: "https://receiver.test/",
+		headers: {},
+		secretHeaders: null,
+		secrets: [],
+	}));
+}
