@@ -51,26 +51,55 @@ async function backfill(ctx: Context, run: JobRun, provider: AuthProvider): Prom
 	} else run.say(`went on after ${numeral(progress.count)} users`);
 	const schema = await ensureAuthSchema(ctx, project);
 	if (schema.wasMissing) progress = fresh(integration);
-	let readAt = schema.at;
-	progress.begunAt ??= readAt.toISOString();
-	await ctx.stores.integrations.report(integration.id, { set: { schemaReadyAt: readAt.toISOString() } });
-	for (;;) {
-		const current = await loadTarget(ctx, run.job);
-		if (markOf(current.integration) !== progress.credentials) throw credentialsReplaced();
-		const page = await readPage(ctx, run, provider, current.integration, progress.cursor);
-		const written = await writePage(ctx, provider, current.project, page.users, readAt);
-		readAt = written.at ?? readAt;
-		const losesPages = written.wereMissing && progress.cursor !== null;
-		progress = losesPages ? fresh(current.integration) : advance(progress, page, written.results);
-		progress.begunAt ??= readAt.toISOString();
-		if (losesPages) run.say("began again: tables or columns of capydb_auth had been dropped");
-		else if (page.cursor === null) break;
-		await run.saveProgress(progress);
-	}
-	report(run, progress);
-	await sweepAbsent(ctx, run, provider, progress);
-	const done = progress;
+	const schemaReadyAt = schema.at.toISOString();
+	progress.begunAt ??= schemaReadyAt;
+	await ctx.stores.integrations.report(integration.id, { set: { schemaReadyAt } });
+	const done = await mirrorPages(ctx, run, provider, { integration, progress, readAt: schema.at });
+	report(run, done);
+	await sweepAbsent(ctx, run, provider, done);
 	return (tx) => settle(tx, integration.id, done);
+}
+
+type Start = { integration: Integration; progress: Progress; readAt: Date };
+
+/** Each page is asked for while the one before is written: neither side waits for the other. */
+async function mirrorPages(
+	ctx: Context,
+	run: JobRun,
+	provider: AuthProvider,
+	start: Start,
+): Promise<Progress> {
+	const ended = new AbortController();
+	const signal = AbortSignal.any([run.signal, ended.signal]);
+	const ask = (integration: Integration, cursor: string | null, readAt: Date) => {
+		const page = readPage(ctx, { provider, integration, cursor, signal });
+		// Awaited below, unless something else fails first.
+		page.catch(() => undefined);
+		return { page, readAt };
+	};
+	let { progress, readAt } = start;
+	let asked = ask(start.integration, progress.cursor, readAt);
+	try {
+		for (;;) {
+			const { integration, project } = await loadTarget(ctx, run.job);
+			if (markOf(integration) !== progress.credentials) throw credentialsReplaced();
+			const [page, pageReadAt] = [await asked.page, asked.readAt];
+			if (page.cursor !== null) asked = ask(integration, page.cursor, readAt);
+			const written = await writePage(ctx, provider, project, page.users, pageReadAt);
+			readAt = written.at ?? readAt;
+			if (written.wereMissing && progress.cursor !== null) {
+				run.say("began again: tables or columns of capydb_auth had been dropped");
+				progress = { ...fresh(integration), begunAt: readAt.toISOString() };
+				asked = ask(integration, null, readAt);
+			} else {
+				progress = advance(progress, page, written.results);
+				if (page.cursor === null) return progress;
+			}
+			await run.saveProgress(progress);
+		}
+	} finally {
+		ended.abort();
+	}
 }
 
 /** What is missing in a complete list is gone at the provider. */
@@ -94,18 +123,16 @@ async function sweepAbsent(
 	}
 }
 
-function readPage(
-	ctx: Context,
-	run: JobRun,
-	provider: AuthProvider,
-	integration: Integration,
-	cursor: string | null,
+async function readPage(
+	ctx: Pick<Context, "vault" | "clock">,
+	input: { provider: AuthProvider; integration: Integration; cursor: string | null; signal: AbortSignal },
 ): Promise<UserPage> {
+	const { provider, integration, cursor, signal } = input;
 	if (provider.listUsers === null) throw new Error(`${provider.id} has no list of users.`);
-	run.signal.throwIfAborted();
+	signal.throwIfAborted();
 	return provider.listUsers(callCredentials(ctx, integration), cursor, {
 		includePrivateMetadata: integration.config.includePrivateMetadata ?? false,
-		signal: run.signal,
+		signal,
 	});
 }
 

@@ -64,7 +64,7 @@ with wanted as (
 		email text, first_name text, last_name text, username text, image_url text, created_at timestamptz,
 		updated_at timestamptz, last_sign_in_at timestamptz, raw jsonb)
 ), judged as (
-	select w.*, to_jsonb(u) as before,
+	select w.*, case when w.rank = 3 then to_jsonb(u) end as before,
 		coalesce(s.effects ->> w.event_id, case
 			when w.rank = 3 then 'deleted'
 			when u.id is not null and u.deleted_at is null then 'updated'
@@ -112,6 +112,6 @@ with wanted as (
 			where t.provider = excluded.provider and ($5::text is null or e.key collate "C" >= $5::text)),
 		written_at = excluded.written_at
 )
-select user_id, verdict, kind, case when rank = 3 then before end as before,
+select user_id, verdict, kind, before,
 	(extract(epoch from clock_timestamp()) * 1000)::float8 as at
 from judged`;

@@ -1,4 +1,6 @@
 // `npm run bench -- [case[:part]…] [--quick]`: each figure a ratio inside one run, on a throw-away Postgres.
+import { apply } from "./apply.ts";
+import { backfill } from "./backfill.ts";
 import { backlog } from "./backlog.ts";
 import type { Case, Row } from "./case.ts";
 import { compare } from "./compare.ts";
@@ -21,6 +23,8 @@ const cases: Record<string, Case> = {
 	publish,
 	ingest,
 	slow,
+	backfill,
+	apply,
 	compare,
 };
 
