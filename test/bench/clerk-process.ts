@@ -44,7 +44,7 @@ type Pace = { perSecond: number; seconds: number };
 async function paced(
 	databaseUrl: string,
 	{ perSecond, seconds }: Pace,
-	work: (id: string, client: pg.Client) => Promise<void>,
+	work: (id: string) => Promise<void>,
 ): Promise<number[]> {
 	const client = new pg.Client(databaseUrl);
 	await client.connect();
@@ -67,7 +67,7 @@ async function paced(
 		if (waitMs > 0) await new Promise((wake) => setTimeout(wake, waitMs));
 		const id = `user_${run}_${sent}`;
 		begun.set(id, performance.now());
-		working.push(work(id, client));
+		working.push(work(id));
 	}
 	await Promise.all([...working, allSeen]);
 	await client.end();
@@ -100,16 +100,20 @@ const commands = {
 	}: Pace & { url: string; secret: string; databaseUrl: string }) =>
 		paced(databaseUrl, pace, (id) => sendWebhook(url, secret, id)),
 	/** From the sending of a bare INSERT of the same row until it is committed. */
-	paceInserts: ({ databaseUrl, ...pace }: Pace & { databaseUrl: string }) =>
-		paced(databaseUrl, pace, async (id, client) => {
+	paceInserts: async ({ databaseUrl, ...pace }: Pace & { databaseUrl: string }) => {
+		const pool = new pg.Pool({ connectionString: databaseUrl, max: 4 });
+		const latencies = await paced(databaseUrl, pace, async (id) => {
 			const { first_name, last_name, image_url, ...raw } = generateUser(1);
-			await client.query({
+			await pool.query({
 				name: "bare",
 				text: `insert into capydb_auth.users (id, email, first_name, last_name, image_url, raw)
 					values ($1, $2, $3, $4, $5, $6)`,
 				values: [id, `${id}@example.com`, first_name, last_name, image_url, raw],
 			});
-		}),
+		});
+		await pool.end();
+		return latencies;
+	},
 };
 
 export type ClerkCommands = typeof commands;
