@@ -99,6 +99,7 @@ const cases: Case[] = [
 		(database, { organizationId }) => eventStore(database).list(organizationId, { ...start, type: "type.1" }),
 	],
 	["jobs.list", (database, { projectId }) => jobStore(database).list(projectId, start)],
+	["jobs.listUnmoved", (database) => jobStore(database).listUnmoved(60, limit)],
 	["jobs.listOpen", (database, { resource }) => jobStore(database).listOpen(resource)],
 	[
 		"audit.list of an organization",
