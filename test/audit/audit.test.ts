@@ -29,6 +29,8 @@ const actions: Record<string, string | null> = {
 	retryJob: "job.retried",
 	putIntegration: "project.integration.upsert",
 	connectClerk: "project.integration.connected",
+	connectNetlify: "project.integration.connected",
+	connectVercel: "project.integration.connected",
 	deleteIntegration: "project.integration.delete",
 	syncIntegration: "project.integration.synced",
 	replayIntegrationEvent: "project.integration.event_replayed",
