@@ -104,6 +104,11 @@ describe("POST …/auth0/sync", () => {
 		const hold = auth0.holdPage(4);
 		const { body } = await sync(started);
 		await hold.reached;
+		// While the fourth page is asked for the third is written.
+		await until(async () => {
+			const [job] = await server.sql("select 1 from jobs where progress ->> 'count' = '298'");
+			return job !== undefined;
+		});
 		// What a process that was killed leaves behind: a job that runs, and a claim that nobody holds.
 		await server.sql("update jobs set claim_id = gen_random_uuid() where id = $1::uuid", [
 			toUuid(body.job.id),
