@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { onTestFinished } from "vitest";
+import { toUuid } from "../../src/core/ids.ts";
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -39,6 +40,14 @@ export async function endedJob(server: TestServer, tenant: Tenant, id: string) {
 	return until(async () => {
 		const { body } = await server.call("GET", `/v1/jobs/${id}`, { key: tenant.key });
 		return ["completed", "failed"].includes(body.job.state) ? body.job : null;
+	});
+}
+
+/** Waits until a backfill has kept that it did so many users; the next page is asked for before that. */
+export async function keptProgress(server: TestServer, jobId: string, count: number): Promise<void> {
+	await until(async () => {
+		const [row] = await server.sql("select progress from jobs where id = $1::uuid", [toUuid(jobId)]);
+		return row?.progress.count === count;
 	});
 }
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { toUuid } from "../../src/core/ids.ts";
-import { until } from "../support/until.ts";
 import {
 	connect,
 	endedJob,
 	getIntegration,
+	keptProgress,
 	projectSql,
 	send,
 	settledInbound,
@@ -166,11 +166,7 @@ describe("a backfill", () => {
 			body: { secret_key: clerk.secretKey },
 		});
 		await held.reached;
-		// The fourth page is asked for while the third is written.
-		await until(async () => {
-			const [row] = await server.sql("select progress from jobs where id = $1::uuid", [toUuid(body.job.id)]);
-			return row?.progress.count === 1_500;
-		});
+		await keptProgress(server, body.job.id, 1_500);
 		const pages = () => clerk.requests.filter((request) => request.path === "/v1/users").length;
 		expect(pages()).toBe(4);
 		// What a process that was killed leaves behind: a job that runs, and a claim that nobody holds.

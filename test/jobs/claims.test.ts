@@ -6,7 +6,7 @@ import { describe, expect, inject, it, onTestFinished } from "vitest";
 import { type JobId, type OrganizationId, type ProjectId, toUuid } from "../../src/core/ids.ts";
 import { enqueueJob } from "../../src/jobs/enqueue-job.ts";
 import { startFakeClerk } from "../fakes/clerk.ts";
-import { endedJob, projectSql, signingSecret } from "../integrations/clerk-server.ts";
+import { endedJob, keptProgress, projectSql, signingSecret } from "../integrations/clerk-server.ts";
 import { startServerProcess } from "../journeys/server-process.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -137,6 +137,7 @@ describe("a job whose process died", () => {
 		const held = clerk.holdPage(3);
 		const id = await connectClerk(server, tenant, clerk.secretKey);
 		await held.reached;
+		await keptProgress(server, id, 1_000);
 		const { claimed_by: firstReplica } = (await getJob(server, tenant, id)).body.job;
 		doomed.signal("SIGKILL");
 		await doomed.exited;
