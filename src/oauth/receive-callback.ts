@@ -16,7 +16,15 @@ import {
 } from "./errors.ts";
 import { callbackUrl, type OAuthPlatform } from "./find-platform.ts";
 import { flowMinutes, type Granted, type OAuthFlow } from "./flow.ts";
-import { codeVerifier, hashToken, isBrowserKey, isGenuine, newToken, readState } from "./state.ts";
+import {
+	type Begun,
+	codeVerifier,
+	hashToken,
+	isBrowserKey,
+	newToken,
+	readState,
+	signingKeyOf,
+} from "./state.ts";
 
 type Parts = Pick<Context, "stores" | "transaction" | "vault" | "publicUrl" | "providers" | "clock">;
 
@@ -45,12 +53,12 @@ export async function receiveCallback(ctx: Parts, input: Input): Promise<Callbac
 		if (callback?.kind === "granted" && callback.installationId !== null) return { kind: "began_elsewhere" };
 		throw stateMissing();
 	}
-	const { flow, nonce } = await findFlow(ctx, provider, query.state);
+	const { flow, begun } = await findFlow(ctx, provider, query.state);
 	if (callback === null) throw callbackUnreadable(provider);
 	if (!(await ctx.stores.oauthFlows.use(flow.tokenHash))) throw stateUsed();
 	if (callback.kind === "refused") throw refusedAtProvider(provider, callback.reason);
-	const granted = await exchange(ctx, provider, { callback, nonce });
-	if (isBrowserKey(ctx.vault, nonce, input.browserKey)) {
+	const granted = await exchange(ctx, provider, { callback, begun });
+	if (isBrowserKey(ctx.vault, begun, input.browserKey)) {
 		return { kind: "completed", integration: await completeOAuth(ctx, { flow, provider, granted }) };
 	}
 	return hold(ctx, provider, flow, granted);
@@ -61,28 +69,29 @@ async function findFlow(
 	ctx: Pick<Context, "stores" | "vault">,
 	provider: OAuthPlatform,
 	given: unknown,
-): Promise<{ flow: OAuthFlow; nonce: string }> {
+): Promise<{ flow: OAuthFlow; begun: Begun }> {
 	const state = typeof given === "string" ? readState(given) : null;
 	const seen = state && (await ctx.stores.oauthFlows.find(hashToken(state.nonce)));
-	const isOurs = seen && isGenuine(ctx.vault, state, seen.flow) && seen.flow.provider === provider.id;
+	const keyId = seen && signingKeyOf(ctx.vault, state, seen.flow);
+	const isOurs = keyId && seen.flow.provider === provider.id;
 	if (!isOurs) throw stateInvalid();
 	if (seen.flow.usedAt !== null) throw stateUsed();
 	if (seen.isExpired) throw stateExpired();
-	return { flow: seen.flow, nonce: state.nonce };
+	return { flow: seen.flow, begun: { nonce: state.nonce, keyId } };
 }
 
-type Code = { callback: Extract<OAuthCallback, { kind: "granted" }>; nonce: string };
+type Code = { callback: Extract<OAuthCallback, { kind: "granted" }>; begun: Begun };
 
 async function exchange(
 	ctx: Pick<Context, "vault" | "publicUrl" | "clock">,
 	provider: OAuthPlatform,
-	{ callback, nonce }: Code,
+	{ callback, begun }: Code,
 ): Promise<Granted> {
 	const grant = await atProvider(() =>
 		provider.oauth.exchangeCode({
 			callback,
 			redirectUri: callbackUrl(ctx, provider),
-			codeVerifier: codeVerifier(ctx.vault, nonce),
+			codeVerifier: codeVerifier(ctx.vault, begun),
 			now: ctx.clock.now(),
 		}),
 	);

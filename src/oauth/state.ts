@@ -7,6 +7,9 @@ type Bound = Pick<OAuthFlow, "projectId" | "provider" | "actorKind" | "actorId">
 
 type State = { nonce: string; signature: string };
 
+/** A flow as it began: its nonce, and the encryption key that sealed then. */
+export type Begun = { nonce: string; keyId: string };
+
 const form = /^([A-Za-z0-9_-]{32})\.([A-Za-z0-9_-]{43})$/;
 
 /** A text that nobody can guess, and the hash that it is found by. */
@@ -30,35 +33,38 @@ export function readState(state: string): State | null {
 	return match ? { nonce: match[1] as string, signature: match[2] as string } : null;
 }
 
-export function isGenuine(vault: Vault, { nonce, signature }: State, bound: Bound): boolean {
-	return isSame(signature, signatureOf(vault, nonce, bound));
+/** The id of the key that a state was signed with; null for a forged one. A flow may outlive a change of keys. */
+export function signingKeyOf(vault: Vault, { nonce, signature }: State, bound: Bound): string | null {
+	const isOf = (keyId: string) => isSame(signature, signatureOf(vault, nonce, bound, keyId));
+	return vault.keyIds.find(isOf) ?? null;
 }
 
 /** What the browser that began a flow is given to keep. */
-export function browserKey(vault: Vault, nonce: string): string {
-	return derived(vault, "oauth.browser", nonce);
+export function browserKey(vault: Vault, nonce: string, keyId?: string): string {
+	return derived(vault, "oauth.browser", nonce, keyId);
 }
 
-export function isBrowserKey(vault: Vault, nonce: string, given: string | undefined): boolean {
-	return given !== undefined && isSame(given, browserKey(vault, nonce));
+export function isBrowserKey(vault: Vault, { nonce, keyId }: Begun, given: string | undefined): boolean {
+	return given !== undefined && isSame(given, browserKey(vault, nonce, keyId));
 }
 
 /** PKCE (RFC 7636, S256). The verifier never leaves the server but for the exchange. */
-export function codeVerifier(vault: Vault, nonce: string): string {
-	return derived(vault, "oauth.pkce", nonce);
+export function codeVerifier(vault: Vault, { nonce, keyId }: Begun): string {
+	return derived(vault, "oauth.pkce", nonce, keyId);
 }
 
 export function codeChallenge(vault: Vault, nonce: string): string {
-	return hashToken(codeVerifier(vault, nonce));
+	return hashToken(codeVerifier(vault, { nonce, keyId: vault.sealingKeyId }));
 }
 
-function signatureOf(vault: Vault, nonce: string, bound: Bound): string {
+function signatureOf(vault: Vault, nonce: string, bound: Bound, keyId?: string): string {
 	const { projectId, provider, actorKind, actorId } = bound;
-	return derived(vault, "oauth.state", JSON.stringify([nonce, projectId, provider, actorKind, actorId]));
+	const text = JSON.stringify([nonce, projectId, provider, actorKind, actorId]);
+	return derived(vault, "oauth.state", text, keyId);
 }
 
-function derived(vault: Vault, purpose: string, text: string): string {
-	return createHmac("sha256", vault.derive(purpose)).update(text).digest("base64url");
+function derived(vault: Vault, purpose: string, text: string, keyId?: string): string {
+	return createHmac("sha256", vault.derive(purpose, keyId)).update(text).digest("base64url");
 }
 
 /** In a time that tells nothing of how much is right. */

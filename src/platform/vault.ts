@@ -12,8 +12,13 @@ export type Vault = {
 	seal(plaintext: string, place: SealedPlace): string;
 	/** Throws when the value was made for another place, was changed, or its key is not given. */
 	open(sealed: string, place: SealedPlace): string;
-	/** A key for signing things that never leave the server's hands, such as cursors and OAuth state. */
-	derive(purpose: string): Buffer;
+	/**
+	 * A key for signing things that never leave the server's hands, such as OAuth state: from the key that seals, or
+	 * from another given one, by which what was signed before a change of keys is still known.
+	 */
+	derive(purpose: string, keyId?: string): Buffer;
+	/** Of every given key, the one that seals first. */
+	keyIds: readonly string[];
 };
 
 export type EncryptionKey = { id: string; key: Buffer };
@@ -25,6 +30,11 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
 	const [sealing] = keys;
 	if (!sealing) throw new Error("A vault needs at least one key.");
 	const byId = new Map(keys.map((each) => [each.id, each.key]));
+	const keyOf = (id: string): Buffer => {
+		const key = byId.get(id);
+		if (!key) throw new Error(`No encryption key with id ${id}.`);
+		return key;
+	};
 	return {
 		sealingKeyId: sealing.id,
 		seal: (plaintext, place) => {
@@ -40,15 +50,15 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
 		},
 		open: (text, place) => {
 			const [, keyId = "", payload = ""] = text.split(".");
-			const key = byId.get(keyId);
-			if (!key) throw new Error(`No encryption key with id ${keyId}.`);
+			const key = keyOf(keyId);
 			const sealed = Buffer.from(payload, "base64url");
 			const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, 12))
 				.setAAD(associated(place))
 				.setAuthTag(sealed.subarray(-16));
 			return decipher.update(sealed.subarray(12, -16), undefined, "utf8") + decipher.final("utf8");
 		},
-		derive: (purpose) => createHmac("sha256", sealing.key).update(purpose).digest(),
+		derive: (purpose, keyId = sealing.id) => createHmac("sha256", keyOf(keyId)).update(purpose).digest(),
+		keyIds: keys.map((each) => each.id),
 	};
 }
 

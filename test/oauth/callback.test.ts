@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startTestServer } from "../support/server.ts";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { startTestServer, testKey } from "../support/server.ts";
 import {
 	agree,
 	clientEnv,
@@ -62,6 +62,23 @@ describe.each(providers)("the OAuth callback of %s", (provider) => {
 			expect(hidden.length).toBeGreaterThan(10);
 			for (const text of [on.logged(), said, listed, dump?.text]) expect(text).not.toContain(hidden);
 		}
+	});
+
+	it("ends a flow that began before the encryption key changed, on a replica that seals with the new one", async () => {
+		const own = await startOAuthServer();
+		onTestFinished(own.close);
+		const { state, cookie } = await start(own, provider, own.tenant);
+		const replica = await startTestServer({
+			env: { ...clientEnv(own.vercel, own.netlify), PUBLIC_URL: own.server.url },
+			databaseUrl: own.server.databaseUrl,
+			keys: [{ id: "next", key: Buffer.alloc(32, 9) }, testKey],
+			keep: true,
+		});
+		onTestFinished(() => replica.close());
+		const answer = await comeBack({ server: replica }, provider, agree(own, provider, state), cookie);
+		// A browser that did not begin it would be shown a page instead.
+		expect([answer.status, answer.text]).toEqual([302, ""]);
+		expect(answer.location?.searchParams.get("status")).toBe("pending");
 	});
 
 	it("refuses a forged state, one of another provider, and one that is no state at all", async () => {
