@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import type { Api } from "../app.ts";
 import type { Context } from "../context.ts";
 import { AppError } from "../core/errors.ts";
+import type { IntegrationId } from "../core/ids.ts";
 import { answers } from "../http/wire.ts";
 import { operationName } from "../integrations/find-provider.ts";
 import type { DeploymentProvider } from "../providers/deployment-provider.ts";
@@ -14,6 +15,8 @@ import { createWaker } from "./wake-integration.ts";
 import { ReceivedWire } from "./wire.ts";
 
 const tags = ["Integrations"];
+/** Before the most impatient provider hangs up: Clerk and Standard Webhooks' senders wait for 15 s. */
+const answerWithinMs = 8_000;
 
 /** What providers call. For the scope of raw bodies: no credentials of ours, the provider's signature counts. */
 export function inboundRoutes(app: Api, ctx: Context): void {
@@ -57,24 +60,39 @@ function receiveRoute(
 			const rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
 			const { projectID: projectId } = request.params;
 			const { headers, ip: address } = request;
-			try {
-				const waiting = await receiveWebhook(ctx, rejections, {
-					provider,
-					projectId,
-					rawBody,
-					headers,
-					address,
-				});
-				ctx.meters.inbound(provider.id, waiting ? "new" : "no_effect");
-				if (waiting) wake(waiting);
-				return { received: true as const };
-			} catch (error) {
-				const refusal = asRefusal(ctx, error);
-				ctx.meters.inbound(provider.id, refusal.code);
-				throw refusal;
-			}
+			const input = { provider, projectId, rawBody, headers, address };
+			return answer(ctx, { provider, wake }, receiveWebhook(ctx, rejections, input));
 		},
 	});
+}
+
+/** Asks for the effect of what was received, and counts the answer. Throws what the provider is to be told. */
+async function answer(
+	ctx: Pick<Context, "log" | "meters">,
+	{ provider, wake }: { provider: { id: string }; wake: ReceiveRoute["wake"] },
+	receiving: Promise<IntegrationId | null>,
+): Promise<{ received: true }> {
+	try {
+		const waiting = await inTime(receiving);
+		ctx.meters.inbound(provider.id, waiting ? "new" : "no_effect");
+		if (waiting) wake(waiting);
+		return { received: true };
+	} catch (error) {
+		const refusal = asRefusal(ctx, error);
+		ctx.meters.inbound(provider.id, refusal.code);
+		throw refusal;
+	}
+}
+
+/** A database that hangs is our own trouble. What it stores later takes effect all the same, and its retry none. */
+async function inTime<Result>(receiving: Promise<Result>): Promise<Result> {
+	const late = Promise.withResolvers<never>();
+	const timer = setTimeout(() => late.reject(unavailable()), answerWithinMs);
+	try {
+		return await Promise.race([receiving, late.promise]);
+	} finally {
+		clearTimeout(timer);
+	}
 }
 
 function asRefusal(ctx: Pick<Context, "log">, error: unknown): AppError {
@@ -107,16 +125,7 @@ function receivePlatformRoute(
 			const { projectID: projectId, token } = params;
 			const event = query.event ?? null;
 			const input = { provider, projectId, token, event, rawBody, headers, address };
-			try {
-				const waiting = await receivePlatformWebhook(ctx, rejections, input);
-				ctx.meters.inbound(provider.id, waiting ? "new" : "no_effect");
-				if (waiting) wake(waiting);
-				return { received: true as const };
-			} catch (error) {
-				const refusal = asRefusal(ctx, error);
-				ctx.meters.inbound(provider.id, refusal.code);
-				throw refusal;
-			}
+			return answer(ctx, { provider, wake }, receivePlatformWebhook(ctx, rejections, input));
 		},
 	});
 }

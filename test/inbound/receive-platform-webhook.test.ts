@@ -1,3 +1,4 @@
+import pg from "pg";
 import { describe, expect, it } from "vitest";
 import {
 	type Connected,
@@ -107,6 +108,25 @@ describe("POST /v1/integrations/vercel/webhook/{projectID}/{token}", () => {
 		);
 		expect(stored?.rows).toBe(59);
 		expect(stored?.commits).toBeLessThan(30);
+	});
+
+	it("answers 503 while our own database hangs, and lets the event take effect once", async () => {
+		const connected = await startConnected();
+		const { server, fake, project, secret } = connected;
+		const signed = fake.signedDelivery(secret, fake.deploy(project, { branch: null }).event);
+		const other = new pg.Client({ connectionString: server.databaseUrl });
+		await other.connect();
+		await other.query("begin; lock table inbound_dedup_keys in access exclusive mode");
+		const answer = await post(connected, signed);
+		await other.end();
+		expect([answer.status, answer.body.code, answer.headers.has("retry-after")]).toEqual([
+			503,
+			"webhook.unavailable",
+			true,
+		]);
+		expect((await post(connected, signed)).status).toBe(200);
+		await until(async () => (await deployments(connected)).length === 1);
+		expect(await server.sql("select 1 from inbound_webhooks")).toHaveLength(1);
 	});
 
 	it("answers 503 to an event that is quicker than the answer to our registration, and takes its retry", async () => {
