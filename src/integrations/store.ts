@@ -98,16 +98,18 @@ export function integrationStore({ orm }: Database) {
 			return row;
 		},
 
-		/** Puts renewed credentials in the place of those in `integration`, unless others were given meanwhile. */
+		/** Puts renewed credentials in the place of those in `integration`; false when others are there meanwhile. */
 		async renewCredentials(
 			{ id, credentials }: Pick<Integration, "id" | "credentials">,
 			renewed: string,
-		): Promise<void> {
+		): Promise<boolean> {
 			const isSame = eq(integrations.credentials, credentials ?? "");
-			await orm
+			const changed = await orm
 				.update(integrations)
 				.set({ credentials: renewed })
-				.where(and(eq(integrations.id, id), isSame));
+				.where(and(eq(integrations.id, id), isSame))
+				.returning({ id: integrations.id });
+			return changed.length > 0;
 		},
 
 		/** Changes what is reported, beside what others change at the same time; not a change by the user. */

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type ProjectId, toUuid } from "../../src/core/ids.ts";
+import { openCredentials, sealCredentials } from "../../src/integrations/integration-secrets.ts";
 import { freshCredentials } from "../../src/integrations/platforms/fresh-credentials.ts";
 import { endedJob } from "../integrations/clerk-server.ts";
 import { newestJob } from "../integrations/platform-server.ts";
@@ -162,6 +163,29 @@ describe("a token that expires", () => {
 		expect(renewals().length).toBe(before + 1);
 		expect(new Set(tokens)).toEqual(new Set([[...on.netlify.tokens.keys()].at(-1)]));
 	});
+
+	it.each([true, false])(
+		"is kept when the former is sealed anew while it is renewed, but not over another one (%s)",
+		async (isAnew) => {
+			Object.assign(on.netlify.quirks, { tokensExpire: true, tokenSeconds: 60 });
+			await grant("netlify");
+			const { vault, stores } = on.server.ctx;
+			const found = await stores.integrations.findByProvider(on.tenant.projectId as ProjectId, "netlify");
+			if (!found) throw new Error("There is no integration.");
+			const held = on.netlify.holdNext(/oauth.token/);
+			const asked = resources(on.server, "netlify");
+			await held.arrived;
+			const given = isAnew ? openCredentials(vault, found) : { token: on.netlify.token };
+			await stores.integrations.update(found.id, { credentials: sealCredentials(vault, found, given) });
+			held.release();
+			expect((await asked).status).toBe(200);
+			const after = await stores.integrations.find(found.id);
+			const kept = after && openCredentials(vault, after);
+			const newest = [...on.netlify.tokens.keys()].at(-1);
+			expect(kept?.token).toBe(isAnew ? newest : on.netlify.token);
+			expect(newest).not.toBe(given.token);
+		},
+	);
 
 	it("that cannot be renewed is a 400 that says so, an outage a 502 that a later try gets over", async () => {
 		on.netlify.quirks.tokensExpire = true;

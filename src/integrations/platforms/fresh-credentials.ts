@@ -31,9 +31,24 @@ export async function freshCredentials(
 		const credentials = openCredentials(ctx.vault, current);
 		if (!isDue(ctx, credentials)) return credentials;
 		const renewed = keptCredentials(await refresh({ credentials, now: ctx.clock.now() }));
-		await ctx.stores.integrations.renewCredentials(current, sealCredentials(ctx.vault, current, renewed));
+		await keep(ctx, current, renewed);
 		return renewed;
 	});
+}
+
+/** Unless others were given meanwhile. The former may have been sealed with another key meanwhile: they stay the former. */
+async function keep(
+	ctx: Pick<Context, "stores" | "vault">,
+	former: Integration,
+	renewed: Credentials,
+): Promise<void> {
+	const { token } = openCredentials(ctx.vault, former);
+	let current: Integration | null = former;
+	while (current && openCredentials(ctx.vault, current).token === token) {
+		const sealed = sealCredentials(ctx.vault, current, renewed);
+		if (await ctx.stores.integrations.renewCredentials(current, sealed)) return;
+		current = await ctx.stores.integrations.find(current.id);
+	}
 }
 
 /** A grant as an integration keeps it: with `expires_at`, RFC 3339, where its token does not last. */
