@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { signingSecret } from "../integrations/clerk-server.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { type Answer, startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 function me(server: TestServer, key: string | null, address = "192.0.2.1") {
@@ -24,21 +24,17 @@ describe("the rate limit", () => {
 	it("lets a burst of four seconds' worth through, then answers 429 and says when to come back", async () => {
 		const server = await startLimited(1);
 		const [key, other] = [await addKey(server), await addKey(server)];
-		for (const remaining of ["3", "2", "1", "0"]) {
-			const { status, headers } = await me(server, key);
-			expect([status, headers.get("ratelimit-limit"), headers.get("ratelimit-remaining")]).toEqual([
-				200,
-				"4",
-				remaining,
-			]);
-		}
-		const refused = await me(server, key);
+		const answers = await Promise.all(Array.from({ length: 5 }, () => me(server, key)));
+		const shown = answers.map(({ status, headers }) =>
+			[status, headers.get("ratelimit-limit"), headers.get("ratelimit-remaining")].join(" "),
+		);
+		expect(shown.toSorted()).toEqual(["200 4 0", "200 4 1", "200 4 2", "200 4 3", "429 4 0"]);
+		const refused = answers.find(({ status }) => status === 429) as Answer;
 		expect([refused.status, refused.body]).toEqual([
 			429,
 			{ error: expect.any(String), code: "rate_limit.exceeded", request_id: expect.any(String) },
 		]);
 		expect(refused.headers.get("retry-after")).toBe("1");
-		expect(refused.headers.get("ratelimit-remaining")).toBe("0");
 		expect(Number(refused.headers.get("ratelimit-reset"))).toBeGreaterThan(0);
 		expect((await me(server, other)).status).toBe(200);
 		await until(async () => (await me(server, key)).status === 200, { everyMs: 200 });
@@ -47,9 +43,8 @@ describe("the rate limit", () => {
 	it("counts by credential: another address does not help", async () => {
 		const server = await startLimited(1);
 		const key = await addKey(server);
-		const statuses = [];
-		for (let at = 1; at <= 6; at += 1) statuses.push((await me(server, key, `192.0.2.${at}`)).status);
-		expect(statuses.slice(0, 5)).toEqual([200, 200, 200, 200, 429]);
+		const answers = await Promise.all([1, 2, 3, 4, 5].map((at) => me(server, key, `192.0.2.${at}`)));
+		expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 200, 200, 200, 429]);
 	});
 });
 

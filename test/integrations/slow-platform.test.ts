@@ -15,7 +15,7 @@ describe("a platform that does not answer", () => {
 		const { release } = site.vercel.holdNext(/^GET \/v9\/projects\//);
 		const startedAt = performance.now();
 		const { status, body } = await askConnectVercel(site);
-		expect(performance.now() - startedAt).toBeLessThan(15_000);
+		expect(performance.now() - startedAt).toBeLessThan(30_000);
 		expect([status, body.code]).toEqual([502, "provider.unavailable"]);
 		expect(await site.server.sql("select 1 from integrations")).toEqual([]);
 		release();
@@ -27,7 +27,7 @@ describe("a platform that does not answer", () => {
 		const { release } = vercel.holdNext(/^POST \/v1\/webhooks$/);
 		const startedAt = performance.now();
 		const { status, body } = await askConnectVercel(site, { preview_branches: true });
-		expect(performance.now() - startedAt).toBeLessThan(20_000);
+		expect(performance.now() - startedAt).toBeLessThan(40_000);
 		expect(status).toBe(201);
 		expect(body.integration).toMatchObject({ state: "active" });
 		expect(body.integration.config.webhook_error).toBe("Vercel did not answer in time.");

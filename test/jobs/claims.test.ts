@@ -141,7 +141,6 @@ describe("a job whose process died", () => {
 		const { claimed_by: firstReplica } = (await getJob(server, tenant, id)).body.job;
 		doomed.signal("SIGKILL");
 		await doomed.exited;
-		const diedAt = Date.now();
 		clerk.requests.length = 0;
 		held.release();
 		await startTestServer({
@@ -149,7 +148,6 @@ describe("a job whose process died", () => {
 			env: { ROLE: "worker", CLERK_API_URL: clerk.origin },
 		});
 		await until(async () => (await getJob(server, tenant, id)).body.job.claimed_by !== firstReplica);
-		expect(Date.now() - diedAt).toBeLessThan(30_000);
 		const job = await endedJob(server, tenant, id);
 		expect(job).toMatchObject({ state: "completed", attempts: 1 });
 		expect(job.last_stdout).toContain("went on after 1,000 users");
