@@ -25,6 +25,7 @@ import { eventTypeRoutes } from "./events/event-type-routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { useAccess } from "./http/access.ts";
 import { useJsonBodies, useRawBodies } from "./http/body.ts";
+import { answerClientErrors, useRequestRules } from "./http/client-error.ts";
 import { useClosing } from "./http/closing.ts";
 import { useCors } from "./http/cors.ts";
 import { answerError, useErrorHandler } from "./http/error-handler.ts";
@@ -61,6 +62,8 @@ export type Api = FastifyInstance<
 const bodyBytesMax = 256 * 1024;
 const inboundBytesMax = 5 * 1024 * 1024;
 const closingMs = 20_000;
+/** Head and body together: what drips in for longer is a 408. */
+const requestTimeout = 30_000;
 
 /** What the app says and minds of the process around it. */
 export type Surroundings = {
@@ -80,17 +83,24 @@ export async function buildApp(ctx: Context, surroundings: Surroundings): Promis
 		bodyLimit: bodyBytesMax,
 		trustProxy: trustedHops(ctx.config.trustProxy),
 		genReqId: newRequestId,
-		requestTimeout: 30_000,
+		requestTimeout,
+		http: {
+			requireHostHeader: false,
+			headersTimeout: requestTimeout,
+			connectionsCheckingInterval: requestTimeout / 6,
+		},
 		keepAliveTimeout: 65_000,
 		forceCloseConnections: "idle",
 		return503OnClosing: false,
 		rewriteUrl: (request) => withoutPrefix(request.url ?? "/", ctx.publicUrl()),
 		routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
 		frameworkErrors: answerError,
+		clientErrorHandler: answerClientErrors(ctx.log),
 	}).withTypeProvider<TypeBoxTypeProvider>();
 	const methods = trackMethods(app);
 	useSchemas(app);
 	useErrorHandler(app);
+	useRequestRules(app);
 	useRequestLog(app, ctx.log);
 	useRequestMetrics(app, ctx.meters.request);
 	useClosing(app, closingMs);

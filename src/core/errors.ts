@@ -36,7 +36,7 @@ export class AppError extends Error {
 
 /** A 400 that names the field which is wrong. */
 export function invalid(field: string, sentence: string): AppError {
-	const noun = field.replace(/[^A-Za-z0-9_]+/g, "_").slice(0, 60);
+	const noun = field.replace(/[^A-Za-z0-9_]+/g, "_").slice(0, 60) || "field";
 	return new AppError("invalid", `${noun}.invalid`, sentence);
 }
 

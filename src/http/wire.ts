@@ -19,10 +19,12 @@ const refusals = {
 	403: "The credential does not reach this.",
 	404: "There is no such thing, or not for this caller.",
 	405: "This path does not take this method.",
+	408: "The request did not arrive in time.",
 	409: "The state of the thing does not allow it now.",
 	413: "The body is too large.",
 	415: "The body is not JSON.",
 	429: "Too many requests; `Retry-After` says when to come back.",
+	431: "The path, the query or a header is too long.",
 	500: "A fault of ours.",
 	503: "Not able to serve this just now.",
 } as const;
