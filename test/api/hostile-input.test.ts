@@ -58,6 +58,7 @@ describe("a body", () => {
 		["__proto__", '"__proto__":{"is_admin":true}', "__proto__"],
 		["constructor", '"constructor":{"prototype":{}}', "constructor"],
 		["a field in other case", '"Name":"x"', "Name"],
+		["a field without a name", '"":1', ""],
 	])("with %s is a 400 that names it", async (_, member, field) => {
 		for (const operation of [...writing, ...fieldless]) {
 			const text = JSON.stringify(operation.bodySchema === null ? {} : sampleBody(operation));

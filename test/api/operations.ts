@@ -12,6 +12,8 @@ export type Operation = {
 	path: string;
 	params: string[];
 	queryNames: string[];
+	/** By name. */
+	querySchemas: Record<string, Schema>;
 	isPublic: boolean;
 	/** What the document says that a key must hold; null when it names no scope. */
 	scope: string | null;
@@ -57,14 +59,14 @@ export function inSafeOrder(operations: Operation[]): Operation[] {
 
 function readOperation(path: string, method: string, found: Schema): Operation {
 	const [security] = found.security ?? [];
+	const inQuery = (found.parameters ?? []).filter((parameter: Schema) => parameter.in === "query");
 	return {
 		id: found.operationId,
 		method: method.toUpperCase(),
 		path,
 		params: [...path.matchAll(/\{(\w+)\}/g)].map((match) => String(match[1])),
-		queryNames: (found.parameters ?? [])
-			.filter((parameter: Schema) => parameter.in === "query")
-			.map((parameter: Schema) => parameter.name),
+		queryNames: inQuery.map((parameter: Schema) => parameter.name),
+		querySchemas: Object.fromEntries(inQuery.map(({ name, schema }: Schema) => [name, schema])),
 		isPublic: found.security?.length === 0,
 		scope: security?.bearer?.[0] ?? null,
 		description: found.description ?? "",

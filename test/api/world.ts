@@ -30,7 +30,10 @@ export type World = {
 };
 
 /** A server with two tenants that have something behind every id of a path. Closed by the caller. */
-export async function startWorld(env: Record<string, string> = {}): Promise<World> {
+export async function startWorld(
+	env: Record<string, string> = {},
+	outsides: Pick<NonNullable<Parameters<typeof startTestServer>[0]>, "log" | "resolver"> = {},
+): Promise<World> {
 	const clerk = await startFakeClerk({ users: 3 });
 	const fakeVercel = await startFakeVercel();
 	const vercel = { ...fakeVercel, project: fakeVercel.addProject(), token: fakeVercel.addToken() };
@@ -38,6 +41,7 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
 	const receiver = await startReceiver();
 	const server = await startTestServer({
 		keep: true,
+		...outsides,
 		env: {
 			CLERK_API_URL: clerk.origin,
 			CLERK_JWT_KEY: sessionKey.pem,

@@ -1,6 +1,6 @@
-import type { Log } from "../../src/core/log.ts";
 import { type FakeNetlify, startFakeNetlify } from "../fakes/netlify.ts";
 import { type FakeVercel, startFakeVercel } from "../fakes/vercel.ts";
+import { createMemoryLog } from "../support/memory-log.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 
 export type OAuthServer = {
@@ -125,25 +125,4 @@ export async function integrationOf(
 	const path = `/v1/projects/${tenant.projectId}/integrations`;
 	const { body } = await server.call("GET", path, { key: tenant.key });
 	return body.integrations.find((each: { provider: string }) => each.provider === provider);
-}
-
-function createMemoryLog(): { log: Log & { fatal(): void; trace(): void }; lines: string[] } {
-	const lines: string[] = [];
-	const write = (fields: Record<string, unknown>, message: string) =>
-		void lines.push(`${message} ${JSON.stringify(fields, (_, value) => described(value))}`);
-	const log = {
-		debug: write,
-		info: write,
-		warn: write,
-		error: write,
-		fatal: () => undefined,
-		trace: () => undefined,
-		child: () => log,
-	};
-	return { log, lines };
-}
-
-function described(value: unknown): unknown {
-	if (!(value instanceof Error)) return value;
-	return { ...value, message: value.message, stack: value.stack, cause: value.cause };
 }
