@@ -113,8 +113,9 @@ function paramFor(
 ): { text: string; names: HostileRequest["names"] } {
 	const fixed = ids.fixed[name] ?? "";
 	const prefix = fixed.split("_")[0];
-	if (random.chance(0.04))
-		return { text: world.theirs.ids[name] ?? "", names: name === "provider" ? "mine" : "theirs" };
+	// Providers are everybody's, and users' ids are the providers' own.
+	const isOwned = name !== "provider" && name !== "userID";
+	if (random.chance(0.04)) return { text: world.theirs.ids[name] ?? "", names: isOwned ? "theirs" : "odd" };
 	if (random.chance(0.02)) return { text: `${prefix}_${unknownId}`, names: "odd" };
 	if (random.chance(0.02)) return { text: nastyString(random) || "x", names: "odd" };
 	if (name === "provider") {
