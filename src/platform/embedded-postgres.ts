@@ -2,6 +2,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { chmod, stat } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type DataDir, lockDataDir, openDataDir, readKeptFile, readOrCreateFile } from "./data-dir.ts";
@@ -26,6 +27,7 @@ const PORT_FILE = "postgres-port";
 /** Below every system's range for outgoing connections, which could otherwise be given the port meanwhile. */
 const PORT_MIN = 20_000;
 const PORT_MAX = 29_999;
+const PORT_WAIT_MS = 10_000;
 
 const DEFAULTS = {
 	listen_addresses: "127.0.0.1",
@@ -166,9 +168,17 @@ async function pickFreePort(): Promise<number> {
 	);
 }
 
+/** Sessions of a Postgres that was killed hold its port a moment longer than it lived. */
 async function requireFreePort(dataDir: DataDir, port: number): Promise<void> {
-	if (await isFree(port)) return;
-	throw new AppError(
+	const waitEndsAt = Date.now() + PORT_WAIT_MS;
+	while (!(await isFree(port))) {
+		if (Date.now() > waitEndsAt) throw portTaken(dataDir, port);
+		await sleep(100);
+	}
+}
+
+function portTaken(dataDir: DataDir, port: number): AppError {
+	return new AppError(
 		"unavailable",
 		"embedded_postgres.port_taken",
 		`Port ${port}, on which the embedded Postgres runs, is taken by another program: stop that program, or remove the file ${join(dataDir.path, PORT_FILE)} to have another port picked.`,

@@ -8,6 +8,7 @@ import {
 	withDatabase,
 } from "../projects/project-databases.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 import { type Progress, runBuild } from "./build-by-hand.ts";
 import { made, previewUrl, standing, withoutTools } from "./preview-server.ts";
 
@@ -29,6 +30,18 @@ async function unbuilt(mode: "empty" | "clone"): Promise<{ tenant: Tenant; id: s
 	await asSuperuser(`drop database "${id}" with (force)`, `drop role "${id}"`);
 	await server.sql("update preview_databases set state = 'provisioning' where mode = $1", [mode]);
 	return { tenant, id, url };
+}
+
+/** A database that somebody has just left cannot be copied for a moment. */
+async function onceIdle(statement: () => Promise<unknown>): Promise<void> {
+	await until(() =>
+		statement().then(
+			() => true,
+			(error: { code?: string }) => {
+				if (error.code !== "55006") throw error;
+			},
+		),
+	);
 }
 
 async function works(id: string, url: string, mode: string): Promise<void> {
@@ -67,7 +80,7 @@ describe.each(["empty", "clone"] as const)(
 			],
 		])("begins again when there was %s", async (_what, left) => {
 			const { tenant, id, url } = await unbuilt(mode);
-			for (const statement of left(id, tenant.projectId)) await asSuperuser(statement);
+			for (const statement of left(id, tenant.projectId)) await onceIdle(() => asSuperuser(statement));
 			await runBuild(server, id);
 			await works(id, url, mode);
 			expect(await refusalOf(withDatabase(await directUrl(server, tenant), id))).toBe("42501");
