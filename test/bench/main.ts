@@ -10,7 +10,7 @@ import { history } from "./history.ts";
 import { ingest } from "./ingest.ts";
 import { latency } from "./latency.ts";
 import { publish } from "./publish.ts";
-import { table, writeResults } from "./report.ts";
+import { table, writeResult } from "./report.ts";
 import { openSite } from "./site.ts";
 import { slow } from "./slow.ts";
 
@@ -50,16 +50,18 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 	});
 }
 const site = await opening;
-const rows: Row[] = [];
-const seconds: Record<string, number> = {};
+const measured: Row[] = [];
 try {
 	for (const [name, run] of Object.entries(cases)) {
 		const parts = wanted.filter(([word]) => word === name).flatMap(([, part]) => part ?? []);
 		if (wanted.length > 0 && !wanted.some(([word]) => word === name)) continue;
 		const beganAt = performance.now();
-		rows.push(...(await run({ site, isQuick, only: parts, say })));
-		seconds[name] = Math.round((performance.now() - beganAt) / 1000);
-		say(`${name} took ${seconds[name]} s`);
+		const rows = await run({ site, isQuick, only: parts, say });
+		const seconds = Math.round((performance.now() - beganAt) / 1000);
+		measured.push(...rows);
+		const isWhole = parts.length === 0 && !isQuick;
+		if (isWhole) await writeResult({ name, rows, seconds }, Object.keys(cases), site.postgresVersion);
+		say(`${name} took ${seconds} s`);
 	}
 } catch (error) {
 	// A case that the interruption cut off is no failure; the process ends when all is put away.
@@ -68,5 +70,4 @@ try {
 } finally {
 	await site.close();
 }
-process.stdout.write(`\n${table(rows)}\n`);
-await writeResults({ rows, seconds, isQuick, isWhole: wanted.length === 0, postgres: site.postgresVersion });
+process.stdout.write(`\n${table(measured)}\n`);

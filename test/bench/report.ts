@@ -2,14 +2,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { cpus, totalmem } from "node:os";
 import type { Row } from "./case.ts";
 
-type Run = {
-	rows: Row[];
-	/** How long each case took. */
-	seconds: Record<string, number>;
-	isQuick: boolean;
-	isWhole: boolean;
-	postgres: string;
-};
+/** A whole case at full size, and how long it took. */
+export type CaseRun = { name: string; rows: Row[]; seconds: number };
 
 const file = new URL("./results.md", import.meta.url);
 const begin = "<!-- figures: written by npm run bench -->";
@@ -35,38 +29,32 @@ export function table(rows: readonly Row[]): string {
 		.join("\n");
 }
 
-/**
- * Writes the figures of a whole run at full size into results.md, and leaves the words around them. Any other run
- * is only printed.
- */
-export async function writeResults(run: Run): Promise<void> {
-	if (run.isQuick || !run.isWhole) {
-		process.stdout.write("\nresults.md stays as it is: it holds whole runs at full size.\n");
-		return;
-	}
-	const known = await readFile(file, "utf8").catch(() => `# Results\n\n${begin}\n${end}\n`);
+/** Puts a case's figures in the place of its former ones in results.md, and leaves the words around them. */
+export async function writeResult(run: CaseRun, order: readonly string[], postgres: string): Promise<void> {
+	const known = await readFile(file, "utf8");
 	const before = known.slice(0, known.indexOf(begin) + begin.length);
-	const after = known.slice(known.indexOf(end));
-	await writeFile(file, `${before}\n\n${await figures(run)}\n\n${after}`);
+	const sections = new Map<string, string>();
+	for (const section of known.slice(before.length, known.indexOf(end)).split(/^### /m).slice(1)) {
+		sections.set(section.slice(0, section.indexOf("\n")), section);
+	}
+	sections.set(run.name, await sectionOf(run, postgres));
+	const figures = order.flatMap((name) => sections.get(name) ?? []).map((section) => `### ${section.trim()}`);
+	await writeFile(file, `${before}\n\n${figures.join("\n\n")}\n\n${known.slice(known.indexOf(end))}`);
 }
 
-async function figures({ rows, seconds, postgres }: Run): Promise<string> {
+async function sectionOf({ name, rows, seconds }: CaseRun, postgres: string): Promise<string> {
 	const [cpu] = cpus();
-	const took = Object.entries(seconds).map(([name, each]) => `${name} ${each} s`);
-	const head = [
-		`- **Date**: ${new Date().toISOString().slice(0, 10)}`,
-		`- **Machine**: ${cpu?.model.trim() ?? "unknown CPU"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}. Server, Postgres, receiver and load share it.`,
-		`- **Versions**: Node ${process.versions.node}, Postgres ${postgres}, undici ${await versionOf("undici")}, pg-boss ${await versionOf("pg-boss")}`,
-		`- **Time**: ${took.join(", ")}`,
-	];
+	const machine = `${cpu?.model.trim() ?? "unknown CPU"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB, ${process.platform}`;
+	const versions = `Node ${process.versions.node}, Postgres ${postgres}, undici ${await versionOf("undici")}, pg-boss ${await versionOf("pg-boss")}`;
 	const lines = rows.map(
 		(row) =>
 			`| ${row.name} | ${row.measured} | ${row.ratio?.toFixed(2) ?? ""} | ${row.goal} | ${row.isMet === null ? "" : row.isMet ? "met" : "**missed**"} |`,
 	);
-	const limited = rows.filter((row) => row.limit !== "");
-	const limits = limited.map((row) => `- ${row.name}: ${row.limit}`);
+	const limits = rows.filter((row) => row.limit !== "").map((row) => `- ${row.name}: ${row.limit}`);
 	return [
-		...head,
+		name,
+		"",
+		`${new Date().toISOString().slice(0, 10)}, ${seconds} s. ${machine}, shared by server, Postgres, receiver and load. ${versions}.`,
 		"",
 		"| case | measured; beside it | ratio | goal | |",
 		"|---|---|---|---|---|",
