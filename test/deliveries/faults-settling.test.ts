@@ -10,7 +10,7 @@ import {
 	listAttempts,
 	listDeliveries,
 	type Owner,
-	passTime,
+	passLeases,
 	publish,
 	receiving,
 } from "./webhook-server.ts";
@@ -67,7 +67,7 @@ describe("one result that the database refuses (a poison row in a batch of resul
 		});
 		const [waiting] = await listDeliveries(server, owner, endpoint, "?state=pending");
 		expect(waiting.payload.data).toBe(7);
-		await passTime(server, leaseMs + 1_000, endpoint);
+		await passLeases(server, leaseMs + 1_000, endpoint);
 		await until(
 			async () =>
 				(await listDeliveries(server, owner, endpoint, "?state=delivered")).length === deliveriesInAll,

@@ -12,7 +12,7 @@ import {
 	listAttempts,
 	newestDelivery,
 	type Owner,
-	passTime,
+	passLeases,
 	publish,
 	receiving,
 } from "./webhook-server.ts";
@@ -58,7 +58,7 @@ async function holdRequest(later: Reply): Promise<Held> {
 /** Another worker takes over once the lease has run out. */
 async function takeOver({ api, endpoint }: Held): Promise<TestServer> {
 	const other = await startTestServer({ databaseUrl: api.databaseUrl, env: { ROLE: "worker" } });
-	await passTime(other, leaseMs + 1_000, endpoint);
+	await passLeases(other, leaseMs + 1_000, endpoint);
 	return other;
 }
 

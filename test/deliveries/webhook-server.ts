@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import type { EndpointId } from "../../src/core/ids.ts";
+import { type EndpointId, toUuid } from "../../src/core/ids.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import type { Answer, TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -94,8 +94,19 @@ export function newestDelivery(
 	});
 }
 
-/** Moves the clock on and lets the engine look at once. */
+/** Moves the clock on, once no attempt is under way whose lease that would end, and lets the engine look. */
 export async function passTime(server: TestServer, ms: number, endpoint: { id: EndpointId }): Promise<void> {
+	const held = "select 1 from deliveries where endpoint_id = $1 and lease_until is not null limit 1";
+	await until(async () => (await server.sql(held, [toUuid(endpoint.id)])).length === 0);
+	await passLeases(server, ms, endpoint);
+}
+
+/** Moves the clock on, over the leases of attempts under way too. */
+export async function passLeases(
+	server: TestServer,
+	ms: number,
+	endpoint: { id: EndpointId },
+): Promise<void> {
 	await server.advance(ms);
 	server.ctx.wakeDeliveries([endpoint.id]);
 }

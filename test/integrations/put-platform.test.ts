@@ -93,7 +93,7 @@ describe("changed URLs of a project that brings its own Postgres", () => {
 		const name = `byo_${randomBytes(5).toString("hex")}`;
 		await asSuperuser(`create role ${name} login password 'pw'`, `create database ${name} owner ${name}`);
 		onTestFinished(async () => {
-			await asSuperuser(`drop database if exists ${name}`, `drop role if exists ${name}`);
+			await asSuperuser(`drop database if exists ${name} with (force)`, `drop role if exists ${name}`);
 		});
 		const url = `postgres://${name}:pw@127.0.0.1:${new URL(inject("clusterUrl")).port}/${name}`;
 		const { body } = await server.call("POST", "/v1/projects", { key, body: { name, database_url: url } });

@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(async () => {
 	await server.close();
 	for (const name of made)
-		await asSuperuser(`drop database if exists ${name}`, `drop role if exists ${name}`);
+		await asSuperuser(`drop database if exists ${name} with (force)`, `drop role if exists ${name}`);
 });
 
 /** A database that a customer runs elsewhere: role and database of one name, with password `pw`. */
