@@ -1,16 +1,13 @@
-import { recordAudit } from "../audit/record-audit.ts";
 import type { Context } from "../context.ts";
-import { notFound } from "../core/errors.ts";
-import { newId, type ProjectId } from "../core/ids.ts";
+import type { ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
-import { publishEvents } from "../events/publish-events.ts";
 import type { Job } from "../jobs/job.ts";
 import type { AuthProvider, Credentials } from "../providers/provider.ts";
+import { announceConnected } from "./announce-connected.ts";
 import { checkCredentials } from "./check-credentials.ts";
+import { claimIntegration } from "./claim-integration.ts";
 import { enqueueBackfill } from "./enqueue-backfill.ts";
-import { projectIsBeingDeleted } from "./errors.ts";
 import type { Integration } from "./integration.ts";
-import { integrationEvent } from "./integration-event.ts";
 import { sealCredentials, sealSigningSecret } from "./integration-secrets.ts";
 
 type Input = {
@@ -33,12 +30,7 @@ export async function connectIntegration(
 ): Promise<{ integration: Integration; job: Job }> {
 	const { externalId } = await checkCredentials(provider, credentials);
 	return ctx.transaction(async (tx) => {
-		const project = await tx.stores.projects.findForUpdate(projectId);
-		if (!project) throw notFound("project");
-		if (project.state === "deleting") throw projectIsBeingDeleted();
-		const { organizationId } = project;
-		const fresh = { id: newId("int"), organizationId, projectId, provider: provider.id };
-		const { integration: found } = await tx.stores.integrations.claim(fresh);
+		const { integration: found } = await claimIntegration(tx, projectId, provider);
 		const integration = await tx.stores.integrations.update(
 			found.id,
 			{
@@ -52,15 +44,7 @@ export async function connectIntegration(
 			{ drop: ["lastError", "applyError", "applyFailures", "heldChanges", "refusedChanges"] },
 		);
 		const job = await enqueueBackfill(tx, integration);
-		const metadata = { integration_id: integration.id, provider: provider.id };
-		await recordAudit(tx, {
-			organizationId,
-			projectId,
-			action: "project.integration.connected",
-			actor,
-			metadata,
-		});
-		await publishEvents(tx, [integrationEvent(ctx, integration, "integration.connected")]);
+		await announceConnected(ctx, tx, integration, actor);
 		return { integration, job };
 	});
 }

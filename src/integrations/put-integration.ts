@@ -1,13 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { recordAudit } from "../audit/record-audit.ts";
 import type { Context, Transaction } from "../context.ts";
-import { notFound } from "../core/errors.ts";
-import { newId, type ProjectId } from "../core/ids.ts";
+import type { ProjectId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
 import { publishEvents } from "../events/publish-events.ts";
 import type { Provider } from "../providers/registry.ts";
 import { type Checked, checkPut, makesSigningSecret } from "./check-put.ts";
-import { projectIsBeingDeleted } from "./errors.ts";
+import { claimIntegration } from "./claim-integration.ts";
 import {
 	type Integration,
 	type IntegrationConfig,
@@ -39,12 +38,7 @@ export async function putIntegration(
 	const { projectId, provider, put, actor } = input;
 	const checked = await checkPut(ctx, input);
 	return ctx.transaction(async (tx) => {
-		const project = await tx.stores.projects.findForUpdate(projectId);
-		if (!project) throw notFound("project");
-		if (project.state === "deleting") throw projectIsBeingDeleted();
-		const { organizationId } = project;
-		const fresh = { id: newId("int"), organizationId, projectId, provider: provider.id };
-		const { integration: found, isNew } = await tx.stores.integrations.claim(fresh);
+		const { integration: found, isNew } = await claimIntegration(tx, projectId, provider);
 		const signingSecret = chooseSigningSecret(provider, put, found);
 		const changes = changesOf(tx, input, { found, checked, signingSecret });
 		const state = nextState(provider, { ...found, ...changes }, put, checked !== null);
@@ -57,7 +51,7 @@ export async function putIntegration(
 		}
 		const metadata = { integration_id: found.id, provider: provider.id, created: isNew };
 		await recordAudit(tx, {
-			organizationId,
+			organizationId: found.organizationId,
 			projectId,
 			action: "project.integration.upsert",
 			actor,

@@ -1,17 +1,14 @@
-import { recordAudit } from "../../audit/record-audit.ts";
 import type { Context, Transaction } from "../../context.ts";
-import { notFound } from "../../core/errors.ts";
-import { newId, type ProjectId } from "../../core/ids.ts";
+import type { ProjectId } from "../../core/ids.ts";
 import type { Actor } from "../../core/principal.ts";
 import { enqueuePush } from "../../env-sync/enqueue-push.ts";
-import { publishEvents } from "../../events/publish-events.ts";
 import type { Job } from "../../jobs/job.ts";
 import type { DeploymentProvider, PlatformTarget } from "../../providers/deployment-provider.ts";
 import type { Credentials } from "../../providers/provider.ts";
+import { announceConnected } from "../announce-connected.ts";
 import { atProvider } from "../at-provider.ts";
-import { projectIsBeingDeleted } from "../errors.ts";
+import { claimIntegration } from "../claim-integration.ts";
 import type { Integration } from "../integration.ts";
-import { integrationEvent } from "../integration-event.ts";
 import { sealCredentials } from "../integration-secrets.ts";
 import { checkTarget } from "./check-target.ts";
 import { tokenMissing } from "./errors.ts";
@@ -69,12 +66,7 @@ async function save(
 	{ projectId, provider, token, teamId, previewBranches, actor }: Input,
 	{ credentials, target }: Checked,
 ): Promise<{ integration: Integration; job: Job }> {
-	const project = await tx.stores.projects.findForUpdate(projectId);
-	if (!project) throw notFound("project");
-	if (project.state === "deleting") throw projectIsBeingDeleted();
-	const { organizationId } = project;
-	const fresh = { id: newId("int"), organizationId, projectId, provider: provider.id };
-	const { integration: found } = await tx.stores.integrations.claim(fresh);
+	const { integration: found } = await claimIntegration(tx, projectId, provider);
 	const { teamId: _former, ...config } = found.config;
 	const integration = await tx.stores.integrations.update(
 		found.id,
@@ -91,15 +83,7 @@ async function save(
 	);
 	const job = await enqueuePush(tx, integration);
 	if (previewBranches || found.hook !== null) await finishLater(tx, integration);
-	const metadata = { integration_id: integration.id, provider: provider.id };
-	await recordAudit(tx, {
-		organizationId,
-		projectId,
-		action: "project.integration.connected",
-		actor,
-		metadata,
-	});
-	await publishEvents(tx, [integrationEvent(ctx, integration, "integration.connected")]);
+	await announceConnected(ctx, tx, integration, actor);
 	return { integration, job };
 }
 
