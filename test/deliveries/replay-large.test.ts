@@ -6,6 +6,7 @@ import { toUuid } from "../../src/core/ids.ts";
 import { type ServerProcess, startServerProcess } from "../journeys/server-process.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { quietTrigger } from "../support/triggers.ts";
 import { until } from "../support/until.ts";
 import { countReplayed, jobOver, postReplay, replay, seedSent } from "./replay-server.ts";
 import {
@@ -79,7 +80,7 @@ describe("a replay", () => {
 		worker.signal("SIGKILL");
 		await worker.exited;
 		expect(atKill).toBeLessThan(10_000);
-		await api.sql("drop trigger slow_steps on deliveries");
+		await quietTrigger(api, "be_slow");
 		await startTestServer({ databaseUrl: api.databaseUrl });
 		const job = await jobOver(api, owner, jobId);
 		expect(job).toMatchObject({ state: "completed", attempts: 1 });
@@ -137,7 +138,7 @@ describe("a replay", () => {
 		expect(stopped.error).toContain("inactive");
 		expect((await countReplayed(api, endpoint)).events).toBeLessThan(3_000);
 		await setActive(true);
-		await api.sql("drop trigger slow_steps on deliveries");
+		await quietTrigger(api, "be_slow");
 		expect((await api.call("POST", `/v1/jobs/${jobId}/retry`, { key: owner.key })).status).toBe(202);
 		expect(await jobOver(api, owner, jobId)).toMatchObject({ state: "completed" });
 		expect(await countReplayed(api, endpoint)).toEqual({ deliveries: 3_000, events: 3_000 });

@@ -7,6 +7,7 @@ import { endedJob } from "../integrations/clerk-server.ts";
 import { standing, withoutTools } from "../previews/preview-server.ts";
 import { asCustomer } from "../projects/project-databases.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
+import { quietTrigger } from "../support/triggers.ts";
 import { until } from "../support/until.ts";
 import { branchValues, idle, published } from "./vercel-server.ts";
 
@@ -173,7 +174,7 @@ async function closeGate(server: TestServer) {
 		open: async () => {
 			await server.sql(`select pg_terminate_backend(pid) ${stopped}`);
 			await until(async () => (await server.sql(`select 1 ${stopped}`)).length === 0);
-			await server.sql("drop function stop_here cascade");
+			await quietTrigger(server, "stop_here");
 			await holder.query("select pg_advisory_unlock($1)", [stopKey]);
 		},
 	};

@@ -3,6 +3,7 @@ import { addEndpoint, addOrganization, postEvents, receiving } from "../deliveri
 import { type ClerkServer, endedJob, signingSecret, startClerkServer } from "../integrations/clerk-server.ts";
 import { addIdleJob, getJob, hurry, nextAttemptSeconds, runOnce } from "../jobs/running-jobs.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { quietTrigger } from "../support/triggers.ts";
 
 /**
  * Lets every transaction that writes such a row fail at its very end: all statements of it went well, and the
@@ -18,7 +19,7 @@ async function breakCommits(
 	await server.sql(`
 		create constraint trigger refuse_commit after ${row.on} on ${row.table}
 		deferrable initially deferred for each row when (${row.when}) execute function refuse_commit()`);
-	return async () => void (await server.sql(`drop trigger refuse_commit on ${row.table}`));
+	return () => quietTrigger(server, "refuse_commit");
 }
 
 /** What is there of each kind. */

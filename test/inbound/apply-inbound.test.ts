@@ -10,6 +10,7 @@ import {
 	startClerkServer,
 	userEvents,
 } from "../integrations/clerk-server.ts";
+import { quietTrigger } from "../support/triggers.ts";
 import { until } from "../support/until.ts";
 
 const base = 1_760_000_000_000;
@@ -191,7 +192,7 @@ describe("a crash between the two databases", () => {
 			return rows[0]?.first_name === "Second";
 		});
 		expect(await userEvents(server, tenant)).toEqual([]);
-		await server.sql("drop trigger refuse on inbound_webhooks");
+		await quietTrigger(server, "refuse");
 		await settledInbound(server, 2);
 		const events = await userEvents(server, tenant);
 		expect(events.map((event) => `${event.type} ${event.data.user.first_name}`)).toEqual([

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ClerkUser } from "../fixtures/clerk/users.ts";
+import { quietTrigger } from "../support/triggers.ts";
 import { seededRandom } from "../user-sync/history.ts";
 import {
 	type ClerkServer,
@@ -16,13 +17,17 @@ import {
 
 const beganAtMs = Date.UTC(2026, 0, 1);
 
-/** Lets the runs that change a user's row die before they can say so; returns what ends that. */
-async function letRunsDie({ server }: ClerkServer): Promise<() => Promise<unknown>> {
-	await server.sql(`create or replace function refuse() returns trigger language plpgsql as
-		'begin raise exception ''killed''; end'`);
+/** Lets the runs that change a user's row die before they can say so, from `begin` to `end`. */
+async function dyingRuns({ server }: ClerkServer) {
+	await quietTrigger(server, "refuse");
 	await server.sql(`create trigger refuse before update on inbound_webhooks
 		for each row when (new.state = 'processed') execute function refuse()`);
-	return () => server.sql("drop trigger refuse on inbound_webhooks");
+	return {
+		begin: () =>
+			server.sql(`create or replace function refuse() returns trigger language plpgsql as
+				'begin raise exception ''killed''; end'`),
+		end: () => quietTrigger(server, "refuse"),
+	};
 }
 
 /** Changes users at the fake; each call returns the webhook that Clerk sends of it. */
@@ -79,17 +84,18 @@ describe("a random history over HTTP", () => {
 		const started = await startClerkServer(600);
 		const { server, clerk, tenant } = started;
 		await connect(started);
+		const dying = await dyingRuns(started);
 		const random = seededRandom(7);
 		const change = changeUsers(started, random);
 		const courier = startCourier(started, random);
 		const syncs: (string | null)[] = [];
 		for (let round = 0; round < 4; round++) {
 			for (let step = 0; step < 10; step++) await courier.take(change());
-			const revive = await letRunsDie(started);
+			await dying.begin();
 			for (let step = 0; step < 10; step++) await courier.take(change());
 			syncs.push(await startSync(started));
 			for (let step = 0; step < 10; step++) await courier.take(change());
-			await revive();
+			await dying.end();
 		}
 		await settledInbound(server, await courier.finish());
 		const jobs = syncs.filter((id) => id !== null);

@@ -99,7 +99,7 @@ export async function startTestServer({
 		call: (method, path, options) => call(url, adminToken, method, path, options),
 		tenant: (name = "tenant") => makeTenant(server, name),
 		advance: (ms) => advance(pool, ms),
-		sql: async (text, values) => (await pool.query(text, values)).rows,
+		sql: async (text, values) => (await queryDespiteDeadlock(pool, text, values)).rows,
 		close: async () => {
 			if (isClosed) return;
 			isClosed = true;
@@ -110,6 +110,17 @@ export async function startTestServer({
 	};
 	if (!keep) closeWithTest(server);
 	return server;
+}
+
+/** DDL of a test beside a working server may be a deadlock's victim, which then changed nothing: said again. */
+async function queryDespiteDeadlock(pool: pg.Pool, text: string, values?: unknown[]) {
+	for (;;) {
+		try {
+			return await pool.query(text, values);
+		} catch (error) {
+			if (!(error instanceof pg.DatabaseError && error.code === "40P01")) throw error;
+		}
+	}
 }
 
 /** In a test it closes with the test; in a `beforeAll` the file closes it. */
