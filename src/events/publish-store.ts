@@ -123,11 +123,13 @@ with wanted as (
 ), matched as (
 	select e.id as event_id, e.organization_id, e.type, w.id as endpoint_id
 	from e join webhook_endpoints w on ${matches} and (not e.named_only or w.event_types <> '{}')
+), counted as (
+	select e.id, array_remove(array_agg(m.endpoint_id), null) as endpoint_ids
+	from e left join matched m on m.event_id = e.id group by e.id
 ), published as (
 	insert into events (organization_id, id, project_id, type, payload, delivery_count, created_at)
-	select e.organization_id, e.id, e.project_id, e.type, e.payload,
-		(select count(*) from matched m where m.event_id = e.id), $9::timestamptz
-	from e
+	select e.organization_id, e.id, e.project_id, e.type, e.payload, cardinality(c.endpoint_ids), $9::timestamptz
+	from e join counted c on c.id = e.id
 ), delivered as (
 	insert into deliveries (organization_id, id, endpoint_id, event_id, event_type, origin, state, attempts, max_attempts,
 		next_attempt_at, created_at, updated_at)
@@ -135,7 +137,7 @@ with wanted as (
 		clock_now() + $11::float8 * interval '1 millisecond', $9::timestamptz, $9::timestamptz
 	from matched
 )
-select e.id, array(select endpoint_id from matched m where m.event_id = e.id) as endpoint_ids from e`;
+select id, endpoint_ids from counted`;
 
 function arrayLiteral(words: readonly string[]): string {
 	return `{${words.map((word) => `"${word}"`).join(",")}}`;
