@@ -1,4 +1,5 @@
 import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { createBatcher } from "../core/batcher.ts";
 import { type ApiKeyId, fromUuid, type OrganizationId } from "../core/ids.ts";
 import type { Principal, Scope } from "../core/principal.ts";
 import type { Database } from "../platform/db.ts";
@@ -11,6 +12,8 @@ export type NewApiKey = Omit<ApiKey, "lastUsedAt" | "revokedAt" | "createdAt"> &
 export type KnownKey = { principal: Principal & { kind: "api_key" }; isUseStale: boolean };
 
 type KnownRow = {
+	/** Its place among those asked for, from 1. */
+	at: string;
 	id: string;
 	organization_id: string;
 	project_id: string | null;
@@ -58,28 +61,18 @@ export function apiKeyStore({ orm, prepared }: Database) {
 			return row ?? null;
 		},
 
-		/** The key with this hash, unless it is revoked or expired. On the way of every request. */
-		async findKnown(keyHash: Buffer): Promise<KnownKey | null> {
-			const [row] = await prepared<KnownRow>(
-				"find_api_key",
-				`select id, organization_id, project_id, scopes,
-					last_used_at is null or last_used_at <= clock_now() - interval '1 minute' as is_use_stale
-				from api_keys
-				where key_hash = $1 and revoked_at is null and (expires_at is null or expires_at > clock_now())`,
-				[keyHash],
-			);
-			if (!row) return null;
-			return {
-				principal: {
-					kind: "api_key",
-					keyId: fromUuid("key", row.id),
-					organizationId: fromUuid("org", row.organization_id),
-					projectId: row.project_id === null ? null : fromUuid("prj", row.project_id),
-					scopes: row.scopes,
-				},
-				isUseStale: row.is_use_stale,
-			};
-		},
+		/**
+		 * The key with this hash, unless it is revoked or expired. On the way of every request: what is asked for at
+		 * the same time goes into one statement.
+		 */
+		findKnown: createBatcher<Buffer, KnownKey | null>({
+			run: async (hashes) => {
+				const rows = await prepared<KnownRow>("find_api_keys", findKnownSql, [hashes]);
+				const found = new Map(rows.map((row) => [Number(row.at), toKnownKey(row)]));
+				return hashes.map((_, at) => found.get(at + 1) ?? null);
+			},
+			itemsMax: 200,
+		}),
 
 		/** Writes down that the key was used, at most once a minute. */
 		async touch(id: ApiKeyId): Promise<void> {
@@ -89,5 +82,25 @@ export function apiKeyStore({ orm, prepared }: Database) {
 				.set({ lastUsedAt: sql`clock_now()` })
 				.where(and(eq(apiKeys.id, id), isStale));
 		},
+	};
+}
+
+const findKnownSql = `
+select given.at, id, organization_id, project_id, scopes,
+	last_used_at is null or last_used_at <= clock_now() - interval '1 minute' as is_use_stale
+from unnest($1::bytea[]) with ordinality as given(key_hash, at)
+join api_keys k on k.key_hash = given.key_hash
+where revoked_at is null and (expires_at is null or expires_at > clock_now())`;
+
+function toKnownKey(row: KnownRow): KnownKey {
+	return {
+		principal: {
+			kind: "api_key",
+			keyId: fromUuid("key", row.id),
+			organizationId: fromUuid("org", row.organization_id),
+			projectId: row.project_id === null ? null : fromUuid("prj", row.project_id),
+			scopes: row.scopes,
+		},
+		isUseStale: row.is_use_stale,
 	};
 }
