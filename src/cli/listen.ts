@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { isId, newId } from "../core/ids.ts";
-import { signedHeaders } from "../deliveries/engine/sign.ts";
+import { signedHeaders, signingKeys } from "../deliveries/engine/sign.ts";
 import { filtersMatching, operationalTypes } from "../events/event-types.ts";
 import { type Command, type Given, UsageError } from "./command.ts";
 import { type Api, createApi, createEventFeed, isAway, type ListedEvent } from "./event-feed.ts";
@@ -92,7 +92,7 @@ async function forward(
 	try {
 		const { status } = await fetch(to, {
 			method: "POST",
-			headers: signedHeaders({ ...named, body, secrets: [secret], at: new Date() }),
+			headers: signedHeaders({ ...named, body, keys: [signingKeys(secret)], at: new Date() }),
 			body,
 			redirect: "manual",
 			signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { signedHeaders } from "../deliveries/engine/sign.ts";
+import { signedHeaders, signingKeys } from "../deliveries/engine/sign.ts";
 import type { WebhookVerdict } from "../providers/provider.ts";
 import { equalInConstantTime, verifyStandardWebhook } from "../providers/signatures.ts";
 import { type Command, type Given, type Surroundings, UsageError } from "./command.ts";
@@ -64,7 +64,8 @@ function verifyOwn({
 	const at = new Date(Number(seconds) * 1000);
 	const none = { eventId: "", eventType: "", deliveryId: "" };
 	const right =
-		signedHeaders({ ...none, body, secrets: [secret], at })["X-CapyDB-Signature"]?.split(",")[1] ?? "";
+		signedHeaders({ ...none, body, keys: [signingKeys(secret)], at })["X-CapyDB-Signature"]?.split(",")[1] ??
+		"";
 	if (!signatures.some((signature) => equalInConstantTime(signature, right))) return "bad_signature";
 	return Math.abs(now.getTime() - at.getTime()) > toleranceSeconds * 1000 ? "stale" : "genuine";
 }

@@ -1,12 +1,12 @@
 // The ceiling: the same signed POSTs through the engine's own sender with nothing claimed and nothing recorded.
 import { newId } from "../../src/core/ids.ts";
-import { signedHeaders } from "../../src/deliveries/engine/sign.ts";
+import { signedHeaders, signingKeys } from "../../src/deliveries/engine/sign.ts";
 import { createAddressGuard } from "../../src/platform/address-guard.ts";
 import { createSender } from "../../src/platform/sender.ts";
 import { serve } from "./child.ts";
 import type { Bare } from "./runs.ts";
 
-const secret = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
+const keys = [signingKeys(`whsec_${Buffer.alloc(32, 5).toString("base64")}`)];
 const sender = createSender({
 	guard: createAddressGuard({ allow: ["127.0.0.0/8"] }),
 	deadlineMs: 15_000,
@@ -22,7 +22,7 @@ async function post(url: string, text: string): Promise<void> {
 		eventId,
 		eventType: "bench.sent",
 		deliveryId,
-		secrets: [secret],
+		keys,
 		at,
 	});
 	const outcome = await sender.send({ url, body, headers });

@@ -2,7 +2,7 @@
 import pg from "pg";
 import { PgBoss } from "pg-boss";
 import { fromUuid } from "../../src/core/ids.ts";
-import { signedHeaders } from "../../src/deliveries/engine/sign.ts";
+import { signedHeaders, signingKeys } from "../../src/deliveries/engine/sign.ts";
 import { createAddressGuard } from "../../src/platform/address-guard.ts";
 import { openDatabase } from "../../src/platform/db.ts";
 import { createSender } from "../../src/platform/sender.ts";
@@ -16,7 +16,7 @@ const batchSize = 50;
 
 const url = process.env.BENCH_DATABASE_URL ?? "";
 const queue = "deliveries";
-const secret = `whsec_${Buffer.alloc(32, 5).toString("base64")}`;
+const keys = [signingKeys(`whsec_${Buffer.alloc(32, 5).toString("base64")}`)];
 const sender = createSender({
 	guard: createAddressGuard({ allow: ["127.0.0.0/8"] }),
 	deadlineMs: 15_000,
@@ -81,7 +81,7 @@ async function send(row: DueRow): Promise<Sent> {
 		eventId: fromUuid("evt", row.event_id),
 		eventType: row.event_type,
 		deliveryId: fromUuid("whd", row.id),
-		secrets: [secret],
+		keys,
 		at,
 	});
 	const outcome = await sender.send({ url: row.url, body, headers });

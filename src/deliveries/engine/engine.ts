@@ -9,7 +9,7 @@ import { publishStore } from "../../events/publish-store.ts";
 import type { Database, DatabasePool } from "../../platform/db.ts";
 import type { Tasks } from "../../platform/queue.ts";
 import type { Sender } from "../../platform/sender.ts";
-import type { Vault } from "../../platform/vault.ts";
+import type { SealedPlace, Vault } from "../../platform/vault.ts";
 import { claimStore } from "./claim-store.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import { failureStore } from "./failure-store.ts";
@@ -17,6 +17,7 @@ import { laneStore } from "./lane-store.ts";
 import { type EngineStores, type SettleContext, settleResults, tellExhaustions } from "./settle-results.ts";
 import { settleStore } from "./settle-store.ts";
 import { createSettler, type Settler } from "./settler.ts";
+import { signingKeys } from "./sign.ts";
 import { createWaker } from "./waker.ts";
 
 export type Engine = {
@@ -73,7 +74,8 @@ export function createEngine(options: EngineOptions): Engine {
 	});
 	const dispatcher = createDispatcher({
 		sender,
-		vault: openedOnce(vault),
+		openKeys: openedOnce((sealed, place) => signingKeys(vault.open(sealed, place))),
+		openHeaders: openedOnce((sealed, place) => JSON.parse(vault.open(sealed, place))),
 		clock,
 		log,
 		settler: measured(settler, options),
@@ -148,18 +150,15 @@ function createEngineStores(database: Database): EngineStores {
 
 const openedMax = 5_000;
 
-/** Keeps what was opened, so that a hot endpoint's secret is not opened for each attempt. */
-function openedOnce(vault: Vault): Vault {
-	const opened = new Map<string, string>();
-	return {
-		...vault,
-		open: (sealed, place) => {
-			const known = opened.get(sealed);
-			if (known !== undefined) return known;
-			const text = vault.open(sealed, place);
-			if (opened.size >= openedMax) opened.clear();
-			opened.set(sealed, text);
-			return text;
-		},
+/** Keeps what was opened, so that a hot endpoint's secrets are not opened for each attempt. */
+function openedOnce<Opened>(open: (sealed: string, place: SealedPlace) => Opened): typeof open {
+	const opened = new Map<string, Opened>();
+	return (sealed, place) => {
+		const known = opened.get(sealed);
+		if (known !== undefined) return known;
+		const fresh = open(sealed, place);
+		if (opened.size >= openedMax) opened.clear();
+		opened.set(sealed, fresh);
+		return fresh;
 	};
 }

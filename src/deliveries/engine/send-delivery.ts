@@ -1,14 +1,16 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Sender, SendOutcome } from "../../platform/sender.ts";
-import type { Vault } from "../../platform/vault.ts";
+import type { SealedPlace } from "../../platform/vault.ts";
 import type { ClaimedDelivery } from "./claim-store.ts";
 import type { AttemptResult } from "./settle-store.ts";
-import { signedHeaders } from "./sign.ts";
+import { type SigningKeys, signedHeaders } from "./sign.ts";
 import { judge } from "./verdict.ts";
 
 export type SendContext = {
 	sender: Sender;
-	vault: Vault;
+	/** Of a sealed signing secret. */
+	openKeys: (sealed: string, place: SealedPlace) => SigningKeys;
+	openHeaders: (sealed: string, place: SealedPlace) => Record<string, string>;
 	clock: Clock;
 	retryScheduleSeconds: readonly number[];
 };
@@ -29,14 +31,14 @@ export async function sendDelivery(
 		body,
 		headers: {
 			...delivery.headers,
-			...openSecretHeaders(ctx.vault, delivery),
+			...openSecretHeaders(ctx, delivery),
 			...signedHeaders({
 				body,
 				eventId: delivery.eventId,
 				eventType: delivery.eventType,
 				deliveryId: delivery.id,
-				secrets: delivery.secrets.map(({ id, sealed }) =>
-					ctx.vault.open(sealed, { row: id, column: "endpoint_secrets.secret" }),
+				keys: delivery.secrets.map(({ id, sealed }) =>
+					ctx.openKeys(sealed, { row: id, column: "endpoint_secrets.secret" }),
 				),
 				at,
 			}),
@@ -53,10 +55,10 @@ export async function sendDelivery(
 	return { delivery, verdict, at, durationMs: Math.round(outcome.durationMs), ...responseOf(outcome) };
 }
 
-function openSecretHeaders(vault: Vault, delivery: ClaimedDelivery): Record<string, string> {
+function openSecretHeaders(ctx: SendContext, delivery: ClaimedDelivery): Record<string, string> {
 	if (delivery.secretHeaders === null) return {};
 	const place = { row: delivery.endpointId, column: "webhook_endpoints.secret_headers" };
-	return JSON.parse(vault.open(delivery.secretHeaders, place));
+	return ctx.openHeaders(delivery.secretHeaders, place);
 }
 
 function responseOf(

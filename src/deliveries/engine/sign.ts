@@ -1,14 +1,23 @@
-import { createHmac } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
+
+/** What one signing secret signs with. Made once: Node takes several times longer over a key that is bare bytes. */
+export type SigningKeys = { own: KeyObject; standard: KeyObject };
 
 type Signed = {
 	body: Buffer;
 	eventId: string;
 	eventType: string;
 	deliveryId: string;
-	/** Live secrets in full (`whsec_…`), newest first: each gives a value in both signature headers. */
-	secrets: readonly string[];
+	/** Of the live secrets, newest first: each gives a value in both signature headers. */
+	keys: readonly SigningKeys[];
 	at: Date;
 };
+
+/** The keys of a secret in full (`whsec_…`). */
+export function signingKeys(secret: string): SigningKeys {
+	const bytes = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
+	return { own: createSecretKey(secret, "utf8"), standard: createSecretKey(bytes) };
+}
 
 /**
  * The headers of one attempt. `X-CapyDB-Signature` is HMAC-SHA256 over `<t>.<body>` under the secret's whole
@@ -20,17 +29,17 @@ export function signedHeaders({
 	eventId,
 	eventType,
 	deliveryId,
-	secrets,
+	keys,
 	at,
 }: Signed): Record<string, string> {
 	const timestamp = String(Math.floor(at.getTime() / 1000));
-	const own = secrets.map((secret) => {
-		const mac = createHmac("sha256", secret).update(`${timestamp}.`).update(body).digest("hex");
+	const own = keys.map((key) => {
+		const mac = createHmac("sha256", key.own).update(`${timestamp}.`).update(body).digest("hex");
 		return `v1=${mac}`;
 	});
-	const standard = secrets.map((secret) => {
-		const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
-		return `v1,${createHmac("sha256", key).update(`${eventId}.${timestamp}.`).update(body).digest("base64")}`;
+	const standard = keys.map((key) => {
+		const mac = createHmac("sha256", key.standard).update(`${eventId}.${timestamp}.`).update(body);
+		return `v1,${mac.digest("base64")}`;
 	});
 	return {
 		"Content-Type": "application/json",
