@@ -61,7 +61,7 @@ export type Api = FastifyInstance<
 
 const bodyBytesMax = 256 * 1024;
 const inboundBytesMax = 5 * 1024 * 1024;
-const closingMs = 20_000;
+const closingGraceMs = 20_000;
 /** Head and body together: what drips in for longer is a 408. */
 const requestTimeout = 30_000;
 
@@ -70,6 +70,8 @@ export type Surroundings = {
 	checks: Record<string, ReadinessCheck>;
 	load(): Load;
 	scrape: Scrape;
+	/** How long it still takes requests when it is closed while somebody uses it. */
+	drainMs: number;
 };
 
 /**
@@ -103,11 +105,11 @@ export async function buildApp(ctx: Context, surroundings: Surroundings): Promis
 	useRequestRules(app);
 	useRequestLog(app, ctx.log);
 	useRequestMetrics(app, ctx.meters.request);
-	useClosing(app, closingMs);
+	const { checks, load, scrape, drainMs } = surroundings;
+	useClosing(app, { drainMs, graceMs: closingGraceMs });
 	useCors(app, ctx.config.corsOrigins);
 	await useOpenApi(app, { serverUrl: ctx.publicUrl, webhooks: eventCatalogue() });
 
-	const { checks, load, scrape } = surroundings;
 	healthRoutes(app, checks);
 	if (ctx.config.metricsToken !== null) metricsRoute(app, ctx.config.metricsToken, scrape);
 	await app.register(async (inbound) => inboundScope(inbound as Api, ctx, load));

@@ -30,6 +30,8 @@ export type Ground = {
 	resolver?: Resolver;
 	/** How long the delivery engine gathers results before it writes them, instead of its own. */
 	settleWindowMs?: number;
+	/** How long callers are still served when the server is stopped, instead of its own. */
+	drainMs?: number;
 };
 
 export type Outside = Awaited<ReturnType<typeof openOutside>>;
@@ -119,11 +121,12 @@ export async function openOutside(ground: Ground) {
 	};
 }
 
-/** Closes what `openOutside` opened, apart from the queue, which stops while its tasks still need the rest. */
+/** Closes what `openOutside` opened. The queue has stopped before: its tasks need the rest. */
 export async function closeOutside(outside: Outside): Promise<void> {
-	const { eventLoop, sender, projectDatabases, backlogPool, claimPool, enginePool, database } = outside;
+	const { eventLoop, queue, sender, projectDatabases, backlogPool, claimPool, enginePool, database } =
+		outside;
 	eventLoop.close();
-	for (const part of [sender, projectDatabases, backlogPool, claimPool, enginePool, database])
+	for (const part of [queue, sender, projectDatabases, backlogPool, claimPool, enginePool, database])
 		await part.close();
 }
 

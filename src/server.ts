@@ -23,6 +23,7 @@ import { buildWorkers } from "./workers.ts";
 export type RunningServer = { ctx: Context; url: string; stop(): Promise<void> };
 
 const stopInFlightMs = 20_000;
+const drainUsualMs = 3_000;
 const clockSyncMs = 60_000;
 const sweepMs = 5_000;
 
@@ -51,6 +52,7 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 	const liveness = () => ({ queue: queue.isAlive(), ...engine.loops(), ...livenessOf(loops) });
 	const backlog = createBacklogStores(outside.backlogPool);
 	const app = await buildApp(ctx, {
+		drainMs: ground.drainMs ?? drainUsualMs,
 		...monitor({ config, log, outside, engine, backlog, liveness }),
 		checks: readinessChecks(outside, liveness),
 	});
@@ -132,7 +134,10 @@ function withLocalHost(address: string): string {
 	return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:");
 }
 
-/** Accepts nothing more, claims nothing more, lets what is in flight finish, then closes the outside. */
+/**
+ * Claims nothing more, lets what is in flight finish, then closes the outside. Callers see `/readyz` turn red, since
+ * its loops have stopped, before nothing listens any more.
+ */
 async function stopAll(
 	app: Api,
 	engine: Engine,
@@ -142,6 +147,8 @@ async function stopAll(
 	for (const loop of Object.values(loops)) loop.stop();
 	const answered = app.close();
 	await Promise.all([answered, engine.stop(stopInFlightMs), outside.queue.stop(stopInFlightMs)]);
+	// Those of the last requests.
+	await engine.flushWakes();
 	await closeOutside(outside);
 }
 

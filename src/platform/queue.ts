@@ -35,6 +35,8 @@ export type Queue<TaskData> = {
 	start(workers: Record<keyof TaskData & string, TaskWorker>): Promise<void>;
 	/** Takes no new tasks and waits for those that run, up to the given time; then their signals abort. */
 	stop(timeoutMs: number): Promise<void>;
+	/** Ends the sending too. */
+	close(): Promise<void>;
 	/** Whether every worker here runs a task or has asked for one of late. */
 	isAlive(): boolean;
 };
@@ -93,7 +95,10 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		},
 		stop: async (timeoutMs) => {
 			running = false;
-			await boss.stop({ graceful: true, timeout: timeoutMs, close: true });
+			await boss.stop({ graceful: true, timeout: timeoutMs, close: false });
+		},
+		close: async () => {
+			await boss.stop({ close: true });
 			isClosed = true;
 		},
 		isAlive: () => running && boss.getWipData({ includeInternal: true }).every(isPolling),

@@ -28,7 +28,7 @@ it("a server that stops answers the request under way, and does not wait for its
 
 it("a server that stops cuts off what is not answered in time", async () => {
 	const app = fastify({ forceCloseConnections: "idle" });
-	useClosing(app, 100);
+	useClosing(app, { drainMs: 0, graceMs: 100 });
 	const { promise: asked, resolve } = Promise.withResolvers<void>();
 	app.get("/", () => {
 		resolve();
@@ -37,6 +37,32 @@ it("a server that stops cuts off what is not answered in time", async () => {
 	const answer = fetch(await app.listen({ port: 0, host: "127.0.0.1" }));
 	await asked;
 	await Promise.all([expect(answer).rejects.toThrow("fetch failed"), app.close()]);
+});
+
+it("a server that stops while it is used answers on for a while, and each answer ends its connection", async () => {
+	const app = fastify({ forceCloseConnections: "idle", return503OnClosing: false });
+	useClosing(app, { drainMs: 1_000, graceMs: 100 });
+	app.get("/", () => "here");
+	const url = await app.listen({ port: 0, host: "127.0.0.1" });
+	expect((await fetch(url)).headers.get("connection")).toBe("keep-alive");
+	const startedAt = performance.now();
+	const closing = app.close();
+	for (const _ of [1, 2]) {
+		const answer = await fetch(url);
+		expect([answer.status, answer.headers.get("connection")]).toEqual([200, "close"]);
+	}
+	await closing;
+	expect(performance.now() - startedAt).toBeGreaterThanOrEqual(999);
+	await expect(fetch(url)).rejects.toThrow("fetch failed");
+});
+
+it("a server that stops while nobody uses it waits for nobody", async () => {
+	const app = fastify({ forceCloseConnections: "idle" });
+	useClosing(app, { drainMs: 60_000, graceMs: 100 });
+	await app.listen({ port: 0, host: "127.0.0.1" });
+	const startedAt = performance.now();
+	await app.close();
+	expect(performance.now() - startedAt).toBeLessThan(30_000);
 });
 
 /** Requests with a key wait for this lock. */

@@ -86,6 +86,7 @@ export async function startTestServer({
 		databaseUrl: ownUrl,
 		clusterUrl: config.projectCluster.url ?? clusterUrl,
 		keys,
+		drainMs: 0,
 		...(resolver === undefined ? {} : { resolver }),
 	});
 	const pool = new pg.Pool({ connectionString: ownUrl, max: 2 });

@@ -27,6 +27,8 @@ export type Engine = {
 	/** Looks for due deliveries now. */
 	poke(): void;
 	stop(timeoutMs: number): Promise<void>;
+	/** Carries out the wakes so far, also when it has stopped. */
+	flushWakes(): Promise<void>;
 	/** Each loop that runs here, and whether it goes round. */
 	loops(): Record<string, boolean>;
 	/** Attempts under way, and results that are not written yet. */
@@ -116,6 +118,7 @@ export function createEngine(options: EngineOptions): Engine {
 			await dispatcher.stop(timeoutMs);
 			await waker.flush();
 		},
+		flushWakes: waker.flush,
 		loops: () => (runs ? { deliveries: dispatcher.isAlive(), delivery_sweep: sweeping.isAlive() } : {}),
 		load: () => ({ inFlight: dispatcher.inFlight(), unsettled: settler.waiting() }),
 	};
