@@ -1,22 +1,49 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { readMigrationFiles } from "drizzle-orm/migrator";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import { type Database, databaseOn, onConnection } from "./db.ts";
+import { sqlState } from "./db-errors.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 const folder = fileURLToPath(new URL("../../migrations", import.meta.url));
 const lockKey = 7_266_001;
+/** Shorter than Postgres waits before it looks for a deadlock (1 s): of two that wait for each other, we give way. */
+const lockTimeoutMs = 700;
+/** Lets those pass who waited behind us. */
+const restMs = 700;
+const patienceMs = 120_000;
 let newestMs: number | undefined;
 
-/** Brings the control database to the newest schema, once, however many replicas start together. */
+/**
+ * Brings the control database to the newest schema, once, however many replicas start together. Servers of the
+ * release before go on meanwhile: what a statement of theirs holds is waited for only briefly, again and again.
+ */
 export async function migrateDatabase(url: string): Promise<void> {
 	// Closing the session frees the lock too, whatever happened.
 	await onConnection({ connectionString: url, application_name: "capydb-migrate" }, async (client) => {
 		await client.query("select pg_advisory_lock($1)", [lockKey]);
-		await migrate(drizzle({ client }), { migrationsFolder: folder });
-		await ensurePartitions(async (statement) => (await client.query(statement)).rows);
+		await client.query(`set lock_timeout = '${lockTimeoutMs}ms'`);
+		await givingWay(async () => {
+			await migrate(drizzle({ client }), { migrationsFolder: folder });
+			await ensurePartitions(async (statement) => (await client.query(statement)).rows);
+		});
 	});
+}
+
+/** Repeats what finds a lock taken. All of it is done in transactions or may be repeated. */
+async function givingWay(work: () => Promise<void>): Promise<void> {
+	const deadline = performance.now() + patienceMs;
+	for (;;) {
+		try {
+			return await work();
+		} catch (error) {
+			const isLocked = ["55P03", "40P01"].includes(sqlState(error) ?? "");
+			if (!isLocked || performance.now() > deadline) throw error;
+		}
+		await delay(restMs);
+	}
 }
 
 /** Whether the database that a URL names, which may be an empty one, has what `isMigrated` asks for. */

@@ -9,8 +9,8 @@ export type Role = "all" | "api" | "worker";
 export type Replica = ServerProcess & { role: Role };
 
 export type ReplicaSet = {
-	/** Starts one more, and returns when it says that it is ready. */
-	add(role: Role): Promise<Replica>;
+	/** Starts one more, of this release or of another one's `main`, and returns when it says that it is ready. */
+	add(role: Role, main?: string): Promise<Replica>;
 	/** Kills what still runs. */
 	close(): Promise<void>;
 };
@@ -19,7 +19,7 @@ export type ReplicaSet = {
 export function createReplicaSet(server: TestServer, env: Record<string, string> = {}): ReplicaSet {
 	const endings: (() => Promise<void>)[] = [];
 	return {
-		add: async (role) => {
+		add: async (role, main) => {
 			const folder = await mkdtemp(join(tmpdir(), "capydb-replica-"));
 			endings.push(() => rm(folder, { recursive: true, force: true }));
 			const variables = {
@@ -32,13 +32,13 @@ export function createReplicaSet(server: TestServer, env: Record<string, string>
 				ROLE: role,
 				...env,
 			};
-			const started = await startServerProcess(folder, variables, (stop, pid) =>
+			const onSpawn = (stop: () => Promise<unknown>, pid: number) =>
 				endings.push(async () => {
 					const ended = stop();
 					killQuietly(pid);
 					await ended;
-				}),
-			);
+				});
+			const started = await startServerProcess(folder, variables, onSpawn, main);
 			return { ...started, role };
 		},
 		close: async () => {

@@ -20,20 +20,22 @@ export type ServerProcess = {
 
 export type Exit = { code: number | null; signal: NodeJS.Signals | null };
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const ownMain = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const startMs = 60_000;
 const stopMs = 30_000;
 
 /**
  * Starts the real server on a data folder and a free port, and returns when it says that it is ready. `onSpawn`
  * hears at once how to stop it, for a caller that is interrupted before then. It leads a process group of its own.
+ * `main` is that of another release.
  */
 export async function startServerProcess(
 	dataDir: string,
 	env: Record<string, string> = {},
 	onSpawn: (stop: () => Promise<Exit>, pid: number) => void = () => undefined,
+	main = ownMain,
 ): Promise<ServerProcess> {
-	const { child, output, exited } = spawnServer(dataDir, env);
+	const { child, output, exited } = spawnServer(dataDir, env, main);
 	onSpawn(() => stop(child, exited), child.pid ?? 0);
 	const ready = Promise.withResolvers<string>();
 	child.stdout?.on("data", () => {
@@ -84,7 +86,7 @@ export async function isPostgresUp(dataDir: string): Promise<boolean> {
 	return promise.finally(() => socket.destroy());
 }
 
-function spawnServer(dataDir: string, env: Record<string, string>) {
+function spawnServer(dataDir: string, env: Record<string, string>, main = ownMain) {
 	const child = spawn(process.execPath, [main], {
 		// Of the caller's variables only those of the system: the server reads many others.
 		env: { ...systemVariables(), DATA_DIR: dataDir, PORT: "0", ...env },
