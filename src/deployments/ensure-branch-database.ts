@@ -8,7 +8,8 @@ import type { Deployment } from "./deployment.ts";
 import { enqueueBranch } from "./enqueue-branch.ts";
 
 const ttlHoursDefault = 72;
-const branchLengthMax = 255;
+/** Of Vercel's `gitBranch`. */
+const branchLengthMax = 250;
 
 /**
  * Sees to it that a preview deployment's branch has a database, which lives on, and that its variables name it. Why it

@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Platform } from "../integrations/platforms/open-platform.ts";
 import type { OwnedVariable, PlatformTarget } from "../providers/deployment-provider.ts";
+import { ProviderError } from "../providers/errors.ts";
 import { baseTargets } from "./desired-variables.ts";
 import type { PushedVariable } from "./pushed-variable.ts";
 
@@ -45,11 +46,24 @@ async function eraseAt(
  * brings the id and version by which it is removed.
  */
 async function settleWrites(
-	{ integration, provider, access }: Platform,
+	platform: Platform,
 	variables: readonly PushedVariable[],
 ): Promise<readonly OwnedVariable[]> {
+	const settled: OwnedVariable[] = variables.filter(({ isBeingWritten }) => !isBeingWritten);
 	const unknown = variables.filter(({ isBeingWritten }) => isBeingWritten);
-	if (unknown.length === 0) return variables;
+	for (const branch of new Set(unknown.map((variable) => variable.branch))) {
+		const ofBranch = unknown.filter((variable) => variable.branch === branch);
+		settled.push(...(await writeOnceMore(platform, ofBranch, variables)));
+	}
+	return settled;
+}
+
+/** A branch that the platform does not take, as one that is gone or named too long, must not keep the others. */
+async function writeOnceMore(
+	{ integration, provider, access }: Platform,
+	unknown: readonly PushedVariable[],
+	variables: readonly PushedVariable[],
+): Promise<readonly OwnedVariable[]> {
 	const usual = baseTargets(provider, integration);
 	const targets = usual.length === 0 ? provider.variableTargets : usual;
 	const desired = unknown.map(({ key, branch }) => ({
@@ -60,6 +74,10 @@ async function settleWrites(
 		targets: branch === null ? targets : [],
 	}));
 	const owned = variables.filter(({ id }) => id !== "");
-	const pushed = await provider.pushVariables(access, { desired, owned });
-	return [...variables.filter(({ isBeingWritten }) => !isBeingWritten), ...pushed.owned];
+	try {
+		return (await provider.pushVariables(access, { desired, owned })).owned;
+	} catch (error) {
+		if (error instanceof ProviderError && error.reason === "invalid_request") return unknown;
+		throw error;
+	}
 }

@@ -156,7 +156,10 @@ export type DeploymentProvider = {
 		access: PlatformAccess,
 		input: { desired: readonly DesiredVariable[]; owned: readonly OwnedVariable[] },
 	): Promise<VariablesPushed>;
-	/** Removes those that still stand as we wrote them; others are left and named in `kept`. */
+	/**
+	 * Removes those that still stand as we wrote them; others are left and named in `kept`. One whose `id` is empty was
+	 * begun and never recorded: it goes where the platform can tell that it is ours.
+	 */
 	removeVariables(
 		access: PlatformAccess,
 		owned: readonly OwnedVariable[],

@@ -5,6 +5,8 @@ import { removeBranchVariables } from "../../src/env-sync/remove-branch-variable
 import {
 	connectNetlify,
 	connectVercel,
+	newestJob,
+	platformPath,
 	startNetlifyServer,
 	startVercelServer,
 	type VercelServer,
@@ -69,6 +71,23 @@ describe("the variables of a branch", () => {
 		expect(site.netlify.values("DATABASE_URL")).toEqual({ ...own, "branch:one": connections.pooledUrl });
 		await removeBranchVariables(site.server.ctx, { integrationId, branch: "one" });
 		expect(site.netlify.values("DATABASE_URL")).toEqual(own);
+	});
+
+	it("that Vercel does not take, as those of a branch that is gone, keep nothing from being removed", async () => {
+		const site = await startVercelServer();
+		const { server, tenant, vercel, project } = site;
+		const { integration } = await connectVercel(site, { preview_branches: true });
+		const integrationId = integration.id as IntegrationId;
+		const push = (branch: string) => pushBranchVariables(server.ctx, { integrationId, branch, connections });
+		await push("one");
+		await expect(push("x".repeat(251))).rejects.toMatchObject({ reason: "invalid_request" });
+		vercel.dropNext({ afterWork: true, matches: /^POST .*\/env$/ });
+		await expect(push("gone")).rejects.toMatchObject({ reason: "unavailable" });
+		expect(ofBranch(site, "gone")).toHaveLength(2);
+		vercel.failNext(400, { code: "bad_request", times: 2, matches: /^(POST|PATCH) .*\/env/ });
+		await server.call("DELETE", platformPath(tenant, "vercel"), { key: tenant.key });
+		expect(await newestJob(server, tenant, "integration.disconnect")).toMatchObject({ state: "completed" });
+		expect(project.variables).toEqual([]);
 	});
 
 	it("are refused for an integration that was disconnected", async () => {

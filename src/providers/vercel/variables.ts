@@ -57,7 +57,10 @@ export async function pushVariables(
 	};
 }
 
-/** Deletes those that stand as we wrote them; one that is gone counts as removed. */
+/**
+ * Deletes those that stand as we wrote them; one that is gone counts as removed. One without an id, whose write was
+ * never recorded, is known by its mark.
+ */
 export async function removeVariables(
 	http: ProviderHttp,
 	access: PlatformAccess,
@@ -67,8 +70,11 @@ export async function removeVariables(
 	const removed: OwnedVariable[] = [];
 	const kept: OwnedVariable[] = [];
 	for (const variable of owned) {
-		const found = standing.find(({ id }) => id === variable.id);
-		if (found !== undefined && found.version !== variable.version) {
+		const isUnrecorded = variable.id === "";
+		const found = standing.find((each) =>
+			isUnrecorded ? isMarkedAs(variable, each) && !isOwned(each, owned) : each.id === variable.id,
+		);
+		if (found !== undefined && !isUnrecorded && found.version !== variable.version) {
 			kept.push(variable);
 			continue;
 		}
@@ -76,6 +82,10 @@ export async function removeVariables(
 		removed.push(variable);
 	}
 	return { removed, kept };
+}
+
+function isMarkedAs({ key, branch }: OwnedVariable, standing: Standing): boolean {
+	return standing.isMarked && standing.key === key && standing.branch === branch;
 }
 
 /** False when it has to be created instead: it is gone, or it is not sensitive any more. */
