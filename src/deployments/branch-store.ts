@@ -87,8 +87,8 @@ export function branchStore({ orm }: Database) {
 		},
 
 		/**
-		 * Branches of active integrations whose variables do not name what they shall, though it is there, or gone; after
-		 * a failure only once the integration was connected, or changed, anew.
+		 * Branches of active integrations whose variables do not name what they shall, though it is there, or gone, or
+		 * stand under another prefix; after a failure only once the integration was connected, or changed, anew.
 		 */
 		async listBehind(limit: number): Promise<Branch[]> {
 			const { rows } = await orm.execute<{ integration_id: string; branch: string }>(sql`
@@ -96,7 +96,9 @@ export function branchStore({ orm }: Database) {
 				join integrations i on i.id = b.integration_id and i.state = 'active' and i.deleted_at is null
 				left join preview_databases p on p.id = b.preview_database_id
 				where (b.preview_database_id is null
-						or (p.state = 'ready' and b.preview_database_id is distinct from b.pushed_preview_id))
+						or (p.state = 'ready' and (b.preview_database_id is distinct from b.pushed_preview_id
+							or (b.pushed_to::jsonb ->> 0 = i.external_id
+								and b.pushed_to::jsonb ->> 1 <> coalesce(i.config ->> 'envPrefix', '')))))
 					and (b.failed_at is null or b.failed_at < i.updated_at)
 				limit ${limit}`);
 			const found: (Branch | null)[] = [];

@@ -42,6 +42,7 @@ export async function ensureBranchDatabase(
  */
 function refusalOf(integration: Integration, deployment: Deployment, branch: string): string | null {
 	const { isFork, pullRequest } = deployment;
+	if (integration.status.productionBranch === branch) return productionBranchSentence(branch);
 	if (branch.length > branchLengthMax) return "The branch's name is too long for a database of its own.";
 	if (integration.config.allowForks === true || isFork === false) return null;
 	if (isFork) return "The deployment is of a fork, which gets no database unless `allow_forks` is set.";
@@ -49,12 +50,22 @@ function refusalOf(integration: Integration, deployment: Deployment, branch: str
 	return "The pull request may be of a fork: the platform does not say. It gets no database unless `allow_forks` is set.";
 }
 
+export function productionBranchSentence(branch: string): string {
+	return `${branch} is the production branch: its deployments get no database of their own.`;
+}
+
+/** How long a database lives from a deployment on. */
+export function branchTtlHours({ config }: Pick<Integration, "config">): number {
+	return config.previewTtlHours ?? ttlHoursDefault;
+}
+
 async function findOrMake(
 	tx: Transaction,
-	{ projectId, config }: Integration,
+	integration: Integration,
 	branch: string,
 ): Promise<Preview | string> {
-	const ttlHours = config.previewTtlHours ?? ttlHoursDefault;
+	const { projectId } = integration;
+	const ttlHours = branchTtlHours(integration);
 	try {
 		const input = { projectId, name: previewNameOf(branch), mode: "clone" as const, ttlHours };
 		return (await ensurePreview(tx, input)).preview;

@@ -1,7 +1,7 @@
 import type { Context } from "../context.ts";
 import type { Integration } from "../integrations/integration.ts";
 import type { Deployment as ReportedDeployment } from "../providers/deployment-provider.ts";
-import { ensureBranchDatabase } from "./ensure-branch-database.ts";
+import { branchTtlHours, ensureBranchDatabase } from "./ensure-branch-database.ts";
 import { recordDeployment } from "./record-deployment.ts";
 
 type Input = {
@@ -11,7 +11,12 @@ type Input = {
 	signal: AbortSignal;
 };
 
-/** Makes up for events that never came. What is known already changes nothing, nor does its database live longer. */
+const hourMs = 3_600_000;
+
+/**
+ * Makes up for events that never came. What is known already changes nothing, nor does its database live longer; one
+ * whose database would be gone by now gets none.
+ */
 export async function recordListed(
 	ctx: Pick<Context, "transaction" | "clock">,
 	{ integration: { id }, deployments, signal }: Input,
@@ -23,7 +28,9 @@ export async function recordListed(
 			if (!integration || integration.deletedAt) return;
 			const input = { integration, report, receivedAt: ctx.clock.now() };
 			const { deployment, news } = await recordDeployment(tx, input);
-			if (news !== null) await ensureBranchDatabase(tx, integration, deployment);
+			const diesAt = deployment.startedAt.getTime() + branchTtlHours(integration) * hourMs;
+			if (news !== null && diesAt > input.receivedAt.getTime())
+				await ensureBranchDatabase(tx, integration, deployment);
 		});
 	}
 }

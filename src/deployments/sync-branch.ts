@@ -10,6 +10,7 @@ import { previewConnections } from "../previews/read-preview-connections.ts";
 import { ProviderError } from "../providers/errors.ts";
 import { type Branch, placeOf } from "./branch.ts";
 import type { Deployment } from "./deployment.ts";
+import { productionBranchSentence } from "./ensure-branch-database.ts";
 
 type Key = Pick<Branch, "integrationId" | "branch">;
 
@@ -74,7 +75,8 @@ async function push(
 	return askingPlatform(ctx, integrationId, async () => {
 		if (await isProductionBranch(platform, branch)) return () => refuse(ctx, run, branch);
 		const to = placeOf(platform.integration);
-		if (branch.pushedPreviewId !== preview.id || branch.pushedTo !== to) {
+		const isPushed = branch.pushedPreviewId === preview.id && branch.pushedTo === to;
+		if (!isPushed) {
 			const connections = previewConnections(ctx, preview);
 			const { signal } = run;
 			const { written } = await pushBranchVariables(ctx, {
@@ -86,7 +88,9 @@ async function push(
 			run.say(`pushed ${written} variables for branch ${branch.branch}`);
 			await ctx.stores.branches.markPushed(branch, { previewId: preview.id, to });
 		}
-		if (branch.redeployedPreviewId !== preview.id) await redeploy(ctx, run, platform, branch);
+		// An earlier run may have been cut off when it had begun the deployment again.
+		const isNeeded = branch.redeployedPreviewId !== preview.id;
+		if (isNeeded) await redeploy(ctx, run, platform, { ...branch, mayBeBegun: isPushed });
 		return async (tx: Transaction) => {
 			await tx.stores.deployments.setErrorOfLatest(branch, null);
 			await tx.stores.branches.markRedeployed(branch, preview.id);
@@ -102,8 +106,9 @@ async function isProductionBranch({ provider, access }: Platform, { branch }: Br
 }
 
 async function refuse(ctx: Pick<Context, "stores">, run: JobRun, branch: Branch): Promise<[]> {
-	const sentence = `${branch.branch} is the production branch: its deployments get no variables of their own.`;
+	const sentence = productionBranchSentence(branch.branch);
 	run.say(sentence);
+	await ctx.stores.integrations.report(branch.integrationId, { set: { productionBranch: branch.branch } });
 	await ctx.stores.branches.markFailed(branch, sentence);
 	await ctx.stores.deployments.setErrorOfLatest(branch, sentence);
 	return [];
@@ -114,14 +119,30 @@ async function redeploy(
 	ctx: Pick<Context, "stores">,
 	run: JobRun,
 	{ integration, provider, access }: Platform,
-	key: Key,
+	{ mayBeBegun, ...key }: Key & { mayBeBegun: boolean },
 ): Promise<void> {
 	if (integration.config.redeploy === false) return;
 	const pushedAt = (await ctx.stores.branches.find(key))?.pushedAt ?? null;
 	const latest = await ctx.stores.deployments.findLatestOfBranch(key);
 	if (latest === null || latest.branch === null) return;
 	if (pushedAt !== null && latest.startedAt > pushedAt) return;
+	if (pushedAt !== null && mayBeBegun && (await isBegunSince({ provider, access }, key, pushedAt))) {
+		run.say(`the deployment of branch ${key.branch} was begun again already`);
+		return;
+	}
 	await beginAgain(run, { provider, access }, { ...latest, branch: latest.branch });
+}
+
+/** The platform's list knows it before its event has come. */
+async function isBegunSince(
+	{ provider, access }: Pick<Platform, "provider" | "access">,
+	{ branch }: Key,
+	since: Date,
+): Promise<boolean> {
+	const { deployments } = await provider.listDeployments(access, { since, cursor: null });
+	return deployments.some(
+		(each) => each.branch === branch && each.createdAt !== null && each.createdAt > since,
+	);
 }
 
 async function beginAgain(
@@ -154,7 +175,8 @@ async function askingPlatform<Result>(
 	try {
 		return await ask();
 	} catch (error) {
-		if (error instanceof ProviderError && error.reason === "unauthorized") {
+		// Vercel answers a token that was revoked as one that may not do this.
+		if (error instanceof ProviderError && (error.reason === "unauthorized" || error.reason === "forbidden")) {
 			await ctx.transaction(async (tx) => {
 				const integration = await tx.stores.integrations.findForUpdate(integrationId);
 				if (integration?.state === "active") await enqueuePush(tx, integration);

@@ -4,6 +4,7 @@ import { openPlatform } from "../integrations/platforms/open-platform.ts";
 import { whileAlone } from "../integrations/platforms/while-alone.ts";
 import type { Connections } from "../projects/cluster-connections.ts";
 import { desiredVariables } from "./desired-variables.ts";
+import { eraseVariables } from "./erase-variables.ts";
 import { writeVariables } from "./write-variables.ts";
 
 type Parts = Pick<Context, "stores" | "vault" | "providers" | "clock" | "log">;
@@ -17,7 +18,8 @@ type Input = {
 };
 
 /**
- * Sets the two variables of one branch at the platform, for that branch alone. `isFirst` when it had none of ours
+ * Sets the two variables of one branch at the platform, for that branch alone, and takes away what stood there for it
+ * under another prefix. `isFirst` when it had none of ours
  * before: its first build then ran without them. May be repeated. Throws a ProviderError, a 409 for an integration
  * that is disconnected or disabled, and a 503 while another changes the same platform for long.
  */
@@ -36,6 +38,9 @@ export async function pushBranchVariables(
 		);
 		const desired = desiredVariables(provider, integration, { connections, branch });
 		const { written } = await writeVariables(ctx, platform, desired);
+		const isWanted = (key: string) => desired.some((variable) => variable.key === key);
+		const outdated = before.filter((variable) => variable.branch === branch && !isWanted(variable.key));
+		if (outdated.length > 0) await eraseVariables(ctx, platform, outdated);
 		return { written: written.length, isFirst };
 	});
 }

@@ -19,7 +19,10 @@ export type Checked = {
 	externalId: string | null;
 	/** Of a platform's target; null where there is none. */
 	targetTeamId: string | null;
+	productionBranch: string | null;
 };
+
+const noTarget = { externalId: null, targetTeamId: null, productionBranch: null };
 
 /**
  * Checks what a PUT gives at the provider: credentials, joined with those that are stored, and a platform's target.
@@ -48,7 +51,7 @@ export async function checkPut(
 			...put.credentials,
 			...givenSecret(put),
 		};
-		return { credentials, ...(await checkCredentials(provider, asking)), targetTeamId: null };
+		return { ...noTarget, credentials, ...(await checkCredentials(provider, asking)) };
 	}
 	// A token that is given stands alone: what renewed the former one does not belong to it.
 	const isGiven = put.credentials.token !== undefined || !stored;
@@ -75,15 +78,15 @@ async function checkPlatform(
 	credentials: Credentials,
 	put: IntegrationPut,
 	stored: Integration | null,
-): Promise<Pick<Checked, "externalId" | "targetTeamId">> {
+): Promise<Omit<Checked, "credentials">> {
 	const id = put.externalId === undefined ? (stored?.externalId ?? null) : put.externalId;
 	const teamId = ("teamId" in put.config ? put.config.teamId : stored?.config.teamId) ?? null;
 	if (id === null) {
 		await checkToken(provider, credentials, teamId);
-		return { externalId: null, targetTeamId: null };
+		return noTarget;
 	}
-	const target = await checkTarget(provider, credentials, { id, teamId });
-	return { externalId: target.id, targetTeamId: target.teamId };
+	const { target, productionBranch } = await checkTarget(provider, credentials, { id, teamId });
+	return { externalId: target.id, targetTeamId: target.teamId, productionBranch };
 }
 
 /** A provider that has a connect route keeps its own signing secrets; the others take the one that we make. */

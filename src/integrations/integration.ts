@@ -28,6 +28,8 @@ export type IntegrationStatus = {
 	usersSynced?: number;
 	/** Not reported: the team or account that a platform's project or site belongs to. */
 	targetTeamId?: string;
+	/** Not reported: what production is built from there, as far as the platform says. */
+	productionBranch?: string;
 	/** Not reported: when hook and variables were last compared with the platform's, and its deployments read. */
 	reconciledAt?: string;
 	deploymentsReadAt?: string;

@@ -95,12 +95,16 @@ function changesOf(
 
 function statusOf(checked: Checked | null, recovers: boolean): StatusChange {
 	const team = checked?.targetTeamId ?? null;
+	const productionBranch = checked?.productionBranch ?? null;
 	return {
 		drop: [
 			...(recovers ? (["lastError"] as const) : []),
-			...(checked === null ? [] : (["targetTeamId"] as const)),
+			...(checked === null ? [] : (["targetTeamId", "productionBranch"] as const)),
 		],
-		set: team === null ? {} : { targetTeamId: team },
+		set: {
+			...(team === null ? {} : { targetTeamId: team }),
+			...(productionBranch === null ? {} : { productionBranch }),
+		},
 	};
 }
 

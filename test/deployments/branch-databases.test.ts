@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { IntegrationId } from "../../src/core/ids.ts";
 import { previewNameOf } from "../../src/deployments/branch.ts";
 import { sweepBranches } from "../../src/deployments/sweep-branches.ts";
 import { deleteDuePreviews } from "../../src/previews/delete-due-previews.ts";
@@ -75,9 +76,11 @@ describe("a preview deployment", () => {
 		const fork = fake.deploy(project, { branch: "patch-1", isFork: true, pullRequest: 3 });
 		const main = fake.deploy(project, { branch: "main" });
 		const one = fake.deploy(project, { branch: "one" });
-		const beyond = fake.deploy(project, { branch: "two" });
-		await fake.deliver([fork.event, main.event, one.event, beyond.event]);
+		const two = fake.deploy(project, { branch: "two" });
+		const beyond = fake.deploy(project, { branch: "three" });
+		await fake.deliver([fork.event, main.event, one.event, two.event, beyond.event]);
 		await idle(connected);
+		expect((await previewsOf(connected)).map(({ name }) => name)).toEqual(["branch-two", "branch-one"]);
 		const errors = Object.fromEntries(
 			(await deployments(connected)).map(({ external_id, last_error }) => [external_id, last_error]),
 		);
@@ -86,7 +89,45 @@ describe("a preview deployment", () => {
 		expect(errors[one.deployment.id]).toBeNull();
 		expect(errors[beyond.deployment.id]).toMatch(/2 preview databases/);
 		const branches = new Set(project.variables.map(({ gitBranch }) => gitBranch ?? null));
-		expect([...branches]).toEqual([null, "one"]);
+		expect([...branches].toSorted()).toEqual([null, "one", "two"].toSorted());
+	});
+
+	it("of what became the production branch since gets no variables either, and later ones get no database", async () => {
+		const connected = await startConnected();
+		const { server, fake, project } = connected;
+		await server.sql('update integrations set status = status || \'{"productionBranch": "trunk"}\'');
+		const deliverMain = () => fake.deliver([fake.deploy(project, { branch: "main" }).event]);
+		await deliverMain();
+		await idle(connected);
+		expect((await deployments(connected))[0]).toMatchObject({
+			last_error: expect.stringMatching(/production branch/),
+			preview_database_id: expect.any(String),
+		});
+		await deliverMain();
+		await idle(connected);
+		expect((await deployments(connected))[0]).toMatchObject({
+			last_error: expect.stringMatching(/production branch/),
+			preview_database_id: null,
+		});
+		expect(branchValues(connected, "main")).toEqual({});
+	});
+
+	it("has its variables under another prefix soon after that was set, and under the former no more", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project } = connected;
+		await fake.deliver([fake.deploy(project, { branch: "checkout" }).event]);
+		await until(() => branchValues(connected, "checkout").DATABASE_URL, { timeoutMs: 30_000 });
+		await idle(connected);
+		const { DATABASE_URL: url } = branchValues(connected, "checkout");
+		const body = { config: { env_prefix: "CAPY_" } };
+		const path = `/v1/projects/${tenant.projectId}/integrations/vercel`;
+		expect((await server.call("PUT", path, { key: tenant.key, body })).status).toBe(200);
+		await sweepBranches(server.ctx);
+		await idle(connected);
+		const keys = ["CAPY_DATABASE_URL", "CAPY_DATABASE_URL_UNPOOLED"];
+		expect(Object.keys(branchValues(connected, "checkout")).toSorted()).toEqual(keys);
+		expect(branchValues(connected, "checkout").CAPY_DATABASE_URL).toBe(url);
+		expect(redeploys(connected)).toBe(1);
 	});
 
 	it("makes five databases for fifty deployments of five branches at once, each event sent twice", async () => {
@@ -120,6 +161,26 @@ describe("a preview deployment", () => {
 		expect(told).toHaveLength(100);
 		expect(redeploys(connected)).toBe(5);
 	}, 120_000);
+});
+
+describe("a deployment whose event never came", () => {
+	it("is made up for; its branch gets no database when that would be gone by now", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project } = connected;
+		const path = `/v1/projects/${tenant.projectId}/integrations`;
+		const { body } = await server.call("GET", path, { key: tenant.key });
+		const integrationId = body.integrations[0].id as IntegrationId;
+		const weekAgo = { deploymentsReadAt: new Date(Date.now() - 160 * hourMs).toISOString() };
+		await server.ctx.stores.integrations.report(integrationId, { set: weekAgo });
+		fake.deploy(project, { branch: "four-days-ago" }).deployment.createdAt -= 96 * hourMs;
+		fake.deploy(project, { branch: "two-days-ago" }).deployment.createdAt -= 48 * hourMs;
+		await server.ctx.tasks.send("integrations.reconcile", { integrationId });
+		await until(() => branchValues(connected, "two-days-ago").DATABASE_URL);
+		await idle(connected);
+		expect((await previewsOf(connected)).map(({ name }) => name)).toEqual(["branch-two-days-ago"]);
+		const told = (await deployments(connected)).map(({ branch }) => branch);
+		expect(told).toEqual(expect.arrayContaining(["four-days-ago", "two-days-ago"]));
+	});
 });
 
 describe("a deployment event while", () => {

@@ -84,7 +84,7 @@ const expectedEnd = {
 	standing: ["database", "role"],
 	variables: ["DATABASE_URL", "DATABASE_URL_UNPOOLED"],
 	isReachable: true,
-	isBuiltAgain: true,
+	timesBuiltAgain: 1,
 	openJobs: 0,
 };
 
@@ -99,7 +99,6 @@ async function endOf({ server, fake, tenant, project }: Site) {
 		"select 1 from jobs where project_id = $1 and state in ('pending', 'running', 'failed')",
 		[toUuid(tenant.projectId as `prj_${string}`)],
 	);
-	// Where the answer was not heard it is asked for once more, and not for ever.
 	const again = [...fake.deployments.values()].filter(
 		({ projectId, source }) => projectId === project.id && source === "redeploy",
 	).length;
@@ -108,7 +107,7 @@ async function endOf({ server, fake, tenant, project }: Site) {
 		standing: await standing(previews[0]?.id ?? ""),
 		variables: own.map(({ key }) => key).toSorted(),
 		isReachable: row?.name === previews[0]?.id,
-		isBuiltAgain: again === 1 || again === 2,
+		timesBuiltAgain: again,
 		openJobs: jobs.length,
 	};
 }

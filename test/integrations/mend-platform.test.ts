@@ -121,6 +121,34 @@ describe("the scheduled reconciliation", () => {
 	});
 });
 
+describe("deployments from before branches were asked to have databases", () => {
+	it("are not made up for, be it at connecting, later by PUT, or after weeks", async () => {
+		const site = await startVercelServer();
+		const { server, vercel, project, tenant } = site;
+		const { integration } = await connectVercel(site);
+		const seen: (string | null)[] = [];
+		const mend = reconcilePlatform({
+			recordDeployments: async (_ctx, { deployments }) =>
+				void seen.push(...deployments.map(({ branch }) => branch)),
+		});
+		const input = { integrationId: integration.id as IntegrationId, signal: AbortSignal.timeout(20_000) };
+		const { deployment } = vercel.deploy(project, { branch: "long ago" });
+		deployment.createdAt -= 20 * 24 * hourMs;
+		await server.sql("update integrations set created_at = created_at - interval '30 days'");
+		await mend(server.ctx, input);
+		const body = { config: { preview_branches: true } };
+		await server.call("PUT", platformPath(tenant, "vercel"), { key: tenant.key, body });
+		await mend(server.ctx, input);
+		await connectVercel(site, { preview_branches: false });
+		await connectVercel(site, { preview_branches: true });
+		await mend(server.ctx, input);
+		const weeksAgo = { deploymentsReadAt: new Date(Date.now() - 30 * 24 * hourMs).toISOString() };
+		await server.ctx.stores.integrations.report(input.integrationId, { set: weeksAgo });
+		await mend(server.ctx, input);
+		expect(seen).toEqual([]);
+	});
+});
+
 /** An hour and a bit later the schedule asks. */
 async function reconcile(server: TestServer): Promise<void> {
 	await server.advance(1.1 * hourMs);

@@ -1,4 +1,8 @@
-import type { DeploymentProvider, PlatformTarget } from "../../providers/deployment-provider.ts";
+import type {
+	DeploymentProvider,
+	IdentifiedTarget,
+	PlatformTarget,
+} from "../../providers/deployment-provider.ts";
 import type { Credentials } from "../../providers/provider.ts";
 import { atProvider } from "../at-provider.ts";
 import { asProviderDown } from "./deadline.ts";
@@ -13,11 +17,8 @@ export async function checkTarget(
 	provider: DeploymentProvider,
 	credentials: Credentials,
 	target: PlatformTarget,
-): Promise<PlatformTarget> {
-	return inTime(
-		provider,
-		async (signal) => (await provider.identify({ credentials, target, signal })).target,
-	);
+): Promise<IdentifiedTarget> {
+	return inTime(provider, (signal) => provider.identify({ credentials, target, signal }));
 }
 
 /** The same for credentials alone, while there is no target yet. */

@@ -3,7 +3,7 @@ import type { ProjectId } from "../../core/ids.ts";
 import type { Actor } from "../../core/principal.ts";
 import { enqueuePush } from "../../env-sync/enqueue-push.ts";
 import type { Job } from "../../jobs/job.ts";
-import type { DeploymentProvider, PlatformTarget } from "../../providers/deployment-provider.ts";
+import type { DeploymentProvider, IdentifiedTarget } from "../../providers/deployment-provider.ts";
 import type { Credentials } from "../../providers/provider.ts";
 import { announceConnected } from "../announce-connected.ts";
 import { atProvider } from "../at-provider.ts";
@@ -37,9 +37,9 @@ export async function connectPlatform(
 	input: Input,
 ): Promise<{ integration: Integration; job: Job }> {
 	const { credentials, teamId } = await chooseCredentials(ctx, input);
-	const target = await checkTarget(input.provider, credentials, { id: input.target, teamId });
+	const found = await checkTarget(input.provider, credentials, { id: input.target, teamId });
 	const connected = await ctx.transaction((tx) =>
-		save(ctx, tx, { ...input, teamId }, { credentials, target }),
+		save(ctx, tx, { ...input, teamId }, { ...found, credentials }),
 	);
 	await setUpHook(ctx, connected.integration.id);
 	const integration = await ctx.stores.integrations.find(connected.integration.id);
@@ -58,13 +58,13 @@ async function chooseCredentials(
 	return { credentials, teamId: teamId ?? stored.config.teamId ?? null };
 }
 
-type Checked = { credentials: Credentials; target: PlatformTarget };
+type Checked = IdentifiedTarget & { credentials: Credentials };
 
 async function save(
 	ctx: Pick<Context, "publicUrl" | "providers">,
 	tx: Transaction,
 	{ projectId, provider, token, teamId, previewBranches, actor }: Input,
-	{ credentials, target }: Checked,
+	{ credentials, target, productionBranch }: Checked,
 ): Promise<{ integration: Integration; job: Job }> {
 	const { integration: found } = await claimIntegration(tx, projectId, provider);
 	const { teamId: _former, ...config } = found.config;
@@ -77,14 +77,24 @@ async function save(
 			...(token === null ? {} : { credentials: sealCredentials(tx.vault, found, credentials) }),
 		},
 		{
-			drop: ["lastError", "targetTeamId", "deploymentsReadAt"],
-			set: target.teamId === null ? {} : { targetTeamId: target.teamId },
+			drop: ["lastError", "targetTeamId", "productionBranch"],
+			set: {
+				...(target.teamId === null ? {} : { targetTeamId: target.teamId }),
+				...(productionBranch === null ? {} : { productionBranch }),
+				// What was deployed before is nobody's to have a database now.
+				...(isHeard(found, target.id) ? {} : { deploymentsReadAt: tx.clock.now().toISOString() }),
+			},
 		},
 	);
 	const job = await enqueuePush(tx, integration);
 	if (previewBranches || found.hook !== null) await finishLater(tx, integration);
 	await announceConnected(ctx, tx, integration, actor);
 	return { integration, job };
+}
+
+/** Whether this target's deployments were followed until now. */
+function isHeard({ config, externalId }: Integration, targetId: string): boolean {
+	return config.previewBranches === true && externalId === targetId;
 }
 
 /** What is not done about the hook when this process dies, or the platform is slow, is made up for by a task. */

@@ -23,6 +23,8 @@ type Input = { integrationId: IntegrationId; signal: AbortSignal };
 
 /** Looked at again although they were listed before: their later states may have been missed. */
 const overlapMs = 3 * 3_600_000;
+/** Of what is older nothing would follow, as of an event that is that late. */
+const reachMs = 7 * 24 * 3_600_000;
 const pagesMax = 20;
 
 /**
@@ -70,10 +72,18 @@ async function catchUp(
 	recordDeployments: RecordDeployments,
 	signal: AbortSignal,
 ): Promise<void> {
-	if (!(integration.config.previewBranches ?? false)) return;
-	const deploymentsReadAt = ctx.clock.now().toISOString();
-	const lastAt = new Date(integration.status.deploymentsReadAt ?? integration.createdAt);
-	const since = new Date(lastAt.getTime() - overlapMs);
+	const { id, status } = integration;
+	if (!(integration.config.previewBranches ?? false)) {
+		// Whoever asks for databases later asks for those of the branches that are deployed from then on.
+		if (status.deploymentsReadAt) await ctx.stores.integrations.report(id, { drop: ["deploymentsReadAt"] });
+		return;
+	}
+	const now = ctx.clock.now();
+	const lastAt = new Date(status.deploymentsReadAt ?? now).getTime();
+	const since = new Date(Math.max(lastAt - overlapMs, now.getTime() - reachMs));
+	const { productionBranch } = await provider.identify(access);
+	const branch = productionBranch === null ? {} : { productionBranch };
+	await ctx.stores.integrations.report(id, { drop: ["productionBranch"], set: branch });
 	let cursor: string | null = null;
 	for (let page = 0; page < pagesMax; page++) {
 		const { deployments, cursor: next } = await provider.listDeployments(access, { since, cursor });
@@ -81,7 +91,7 @@ async function catchUp(
 		cursor = next;
 		if (cursor === null) break;
 	}
-	await ctx.stores.integrations.report(integration.id, { set: { deploymentsReadAt } });
+	await ctx.stores.integrations.report(id, { set: { deploymentsReadAt: now.toISOString() } });
 }
 
 /** What passes is tried again soon, and at the next reconciliation; what does not is the customer's to mend. */
