@@ -42,6 +42,7 @@ import { endpointStore } from "./webhook-endpoints/store.ts";
 /** Every task and what it carries: identifiers, never secrets. The rows say what is to be done. */
 export type TaskData = {
 	"jobs.run": { jobId: JobId };
+	"jobs.run_long": { jobId: JobId };
 	"inbound.apply": { integrationId: IntegrationId };
 	"integrations.reconcile": { integrationId: IntegrationId };
 	"integrations.reconcile_due": Record<string, never>;

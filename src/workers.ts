@@ -39,21 +39,8 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 	const types = jobTypes(ctx);
 	const reconcile = reconcilePlatform({ recordDeployments: recordListed });
 	return {
-		"jobs.run": {
-			// A crash is noticed by the missing heartbeat; retries of failed attempts are the job's own.
-			queue: {
-				policy: "singleton",
-				partition: true,
-				notify: true,
-				heartbeatSeconds: 10,
-				expireInSeconds: 23 * 3600,
-				retryLimit: 1000,
-				retryDelay: 1,
-				deleteAfterSeconds: 3600,
-			},
-			concurrency: 8,
-			handle: (data, signal) => runJob(ctx, { ...(data as { jobId: JobId }), types, signal }),
-		},
+		"jobs.run": runningJobs(ctx, types),
+		"jobs.run_long": runningJobs(ctx, types),
 		"inbound.apply": {
 			queue: {
 				policy: "stately",
@@ -96,6 +83,24 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 			handle: async () => engine.poke(),
 		},
 		...scheduledWorkers(ctx),
+	};
+}
+
+function runningJobs(ctx: Context, types: Record<string, JobType>): TaskWorker {
+	return {
+		// A crash is noticed by the missing heartbeat; retries of failed attempts are the job's own.
+		queue: {
+			policy: "singleton",
+			partition: true,
+			notify: true,
+			heartbeatSeconds: 10,
+			expireInSeconds: 23 * 3600,
+			retryLimit: 1000,
+			retryDelay: 1,
+			deleteAfterSeconds: 3600,
+		},
+		concurrency: 8,
+		handle: (data, signal) => runJob(ctx, { ...(data as { jobId: JobId }), types, signal }),
 	};
 }
 

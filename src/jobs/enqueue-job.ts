@@ -1,6 +1,7 @@
 import type { Transaction } from "../context.ts";
 import { type Id, newId, type OrganizationId, type ProjectId } from "../core/ids.ts";
 import type { Job } from "./job.ts";
+import { taskOf } from "./task-of.ts";
 
 type Input = {
 	type: string;
@@ -27,6 +28,6 @@ export async function enqueueJob(tx: Pick<Transaction, "stores" | "tasks">, inpu
 		input: input.input ?? {},
 		...(input.previewDatabaseId === undefined ? {} : { previewDatabaseId: input.previewDatabaseId }),
 	});
-	await tx.tasks.send("jobs.run", { jobId: job.id }, { singletonKey: job.lockedResource });
+	await tx.tasks.send(taskOf(job.type), { jobId: job.id }, { singletonKey: job.lockedResource });
 	return job;
 }

@@ -11,6 +11,7 @@ import { jobEvent } from "./job-event.ts";
 import type { JobRun, JobType, Settlement } from "./job-type.ts";
 import { scrub } from "./step-log.ts";
 import type { JobOutcome } from "./store.ts";
+import { taskOf } from "./task-of.ts";
 
 /** Waits before the second to fifth attempt of a job that failed in passing, in seconds. */
 const backoffSeconds = [2, 10, 30, 60];
@@ -58,7 +59,7 @@ async function claim(ctx: Context, jobId: JobId, claimId: string): Promise<Job |
 		const job = await ctx.stores.jobs.find(jobId);
 		if (job) {
 			const options = { startAfterSeconds: busyWaitSeconds, singletonKey: job.lockedResource };
-			await ctx.tasks.send("jobs.run", { jobId }, options);
+			await ctx.tasks.send(taskOf(job.type), { jobId }, options);
 		}
 		return null;
 	}
@@ -132,5 +133,9 @@ async function announceFailure(tx: Transaction, job: Job, sentence: string, type
 async function scheduleRetry(tx: Transaction, job: Job, failure: Failure): Promise<void> {
 	const wait = backoffSeconds[Math.min(job.attempts, backoffSeconds.length) - 1] ?? 2;
 	const startAfterSeconds = failure.waitSeconds ?? wait;
-	await tx.tasks.send("jobs.run", { jobId: job.id }, { startAfterSeconds, singletonKey: job.lockedResource });
+	await tx.tasks.send(
+		taskOf(job.type),
+		{ jobId: job.id },
+		{ startAfterSeconds, singletonKey: job.lockedResource },
+	);
 }

@@ -100,7 +100,7 @@ describe("an event and its deliveries", () => {
 		const left = await server.sql(
 			`select 'integration' from integrations
 			union all select 'job' from jobs where type like 'integration.%'
-			union all select 'task' from pgboss.job where name = 'jobs.run' and state < 'completed'
+			union all select 'task' from pgboss.job where name like 'jobs.run%' and state < 'completed'
 			union all select 'audit' from audit_events where action like 'project.integration.%'
 			union all select 'delivery' from deliveries
 			union all select 'event' from events where type = 'integration.connected'`,

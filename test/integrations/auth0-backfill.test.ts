@@ -89,11 +89,11 @@ describe("POST …/auth0/sync", () => {
 		expect(waiting).toMatchObject({ state: "pending", retry_classification: "rate_limited", attempts: 1 });
 		const [task] = await server.sql<{ wait: number }>(
 			`select extract(epoch from max(start_after) - now())::float8 as wait from pgboss.job
-			where name = 'jobs.run' and data ->> 'jobId' = $1 and state = 'created'`,
+			where name = 'jobs.run_long' and data ->> 'jobId' = $1 and state = 'created'`,
 			[body.job.id],
 		);
 		expect(task?.wait).toBeGreaterThan(60);
-		await server.ctx.tasks.send("jobs.run", { jobId: body.job.id }, { singletonKey: "another" });
+		await server.ctx.tasks.send("jobs.run_long", { jobId: body.job.id }, { singletonKey: "another" });
 		expect(await endedJob(server, tenant, body.job.id)).toMatchObject({ state: "completed", attempts: 2 });
 	});
 
@@ -114,7 +114,7 @@ describe("POST …/auth0/sync", () => {
 			toUuid(body.job.id),
 		]);
 		hold.release();
-		await server.ctx.tasks.send("jobs.run", { jobId: body.job.id }, { singletonKey: "another" });
+		await server.ctx.tasks.send("jobs.run_long", { jobId: body.job.id }, { singletonKey: "another" });
 		const job = await endedJob(server, tenant, body.job.id);
 		expect(job).toMatchObject({ state: "completed" });
 		expect(job.last_stdout).toContain("went on after 298 users");

@@ -174,7 +174,7 @@ describe("a backfill", () => {
 			toUuid(body.job.id),
 		]);
 		held.release();
-		await server.ctx.tasks.send("jobs.run", { jobId: body.job.id }, { singletonKey: "another" });
+		await server.ctx.tasks.send("jobs.run_long", { jobId: body.job.id }, { singletonKey: "another" });
 		const job = await endedJob(server, tenant, body.job.id);
 		expect(job).toMatchObject({ state: "completed" });
 		expect(job.last_stdout).toContain("went on after 1,500 users");

@@ -60,7 +60,7 @@ export function retryJob(server: TestServer, tenant: Pick<Tenant, "key">, id: st
 export async function nextAttemptSeconds(server: TestServer, id: JobId): Promise<number | null> {
 	const rows = await server.sql<{ seconds: number }>(
 		`select extract(epoch from start_after - now())::float8 as seconds from pgboss.job
-		where name = 'jobs.run' and state in ('created', 'retry') and data->>'jobId' = $1`,
+		where name in ('jobs.run', 'jobs.run_long') and state in ('created', 'retry') and data->>'jobId' = $1`,
 		[id],
 	);
 	return rows[0]?.seconds ?? null;
@@ -70,7 +70,7 @@ export async function nextAttemptSeconds(server: TestServer, id: JobId): Promise
 export async function hurry(server: TestServer, id: JobId): Promise<void> {
 	await server.sql(
 		`update pgboss.job set start_after = now()
-		where name = 'jobs.run' and state in ('created', 'retry') and data->>'jobId' = $1`,
+		where name in ('jobs.run', 'jobs.run_long') and state in ('created', 'retry') and data->>'jobId' = $1`,
 		[id],
 	);
 }
