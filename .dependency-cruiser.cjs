@@ -22,7 +22,7 @@ const calls = {
 	organizations: ["audit"],
 	previews: ["audit", "events", "jobs", "projects"],
 	projects: ["api-keys", "audit", "events", "jobs"],
-	retention: ["events", "inbound"],
+	retention: ["deployments", "events", "inbound"],
 	"user-sync": ["projects"],
 	"webhook-endpoints": ["audit", "deliveries", "events"],
 };

@@ -1,4 +1,6 @@
-import { lte, sql } from "drizzle-orm";
+import { and, lt, lte, sql } from "drizzle-orm";
+import { fromUuid, uuidFloor } from "../core/ids.ts";
+import { deployments } from "../deployments/table.ts";
 import { eventIdempotencyKeys } from "../events/table.ts";
 import { inboundDedupKeys } from "../inbound/table.ts";
 import type { Database } from "../platform/db.ts";
@@ -13,6 +15,12 @@ export function retentionStore({ orm }: Database) {
 		/** Makes the partitions of the coming weeks. */
 		async makePartitions(): Promise<void> {
 			await ensurePartitions(run);
+		},
+
+		/** Deletes deployments that began before that moment and of which nothing was heard since. */
+		async deleteDeployments(keepFrom: Date): Promise<void> {
+			const isOld = lt(deployments.id, fromUuid("dep", uuidFloor(keepFrom)));
+			await orm.delete(deployments).where(and(isOld, lt(deployments.updatedAt, keepFrom)));
 		},
 
 		/** Deletes idempotency and dedup keys whose time is over. */

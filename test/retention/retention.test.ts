@@ -16,6 +16,7 @@ import {
 	publish,
 	receiving,
 } from "../deliveries/webhook-server.ts";
+import { addDeployment } from "../deployments/add-deployment.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -72,6 +73,22 @@ describe("retention", () => {
 		expect(await getBody(server, owner, path)).toEqual({ events: [], next_cursor: null });
 		expect(await listDeliveries(server, owner, endpoint)).toEqual([]);
 		expect(await server.sql("select 1 from delivery_attempts")).toEqual([]);
+	});
+
+	it("deletes deployments of which nothing was heard for RETENTION_DAYS", async () => {
+		const old = await server.tenant();
+		await addDeployment(server, old);
+		await addDeployment(server, old);
+		await advance(29 * dayMs);
+		await maintainTables(server.ctx);
+		const path = `/v1/projects/${old.projectId}/deployments`;
+		const list = async () => (await server.call("GET", path, { key: old.key })).body.deployments;
+		const [heard, ...others] = await list();
+		expect(others).toHaveLength(1);
+		await server.sql("update deployments set updated_at = clock_now() where id = $1", [toUuid(heard.id)]);
+		await advance(2 * dayMs);
+		await maintainTables(server.ctx);
+		expect(await list()).toMatchObject([{ id: heard.id }]);
 	});
 
 	it("goes on delivering afterwards", async () => {
