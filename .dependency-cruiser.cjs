@@ -29,7 +29,7 @@ const calls = {
 
 /** The only files that may import a package. A package that is not listed is refused in src. */
 const homes = {
-	"@clerk/backend": ["^src/platform/clerk-sessions\\.ts$", "^src/providers/clerk/"],
+	"@clerk/backend": ["^src/platform/clerk-[a-z-]+\\.ts$", "^src/providers/clerk/"],
 	"@fastify/swagger": ["^src/http/openapi\\.ts$"],
 	"@fastify/swagger-ui": ["^src/http/openapi\\.ts$"],
 	"@fastify/type-provider-typebox": ["^src/app\\.ts$"],

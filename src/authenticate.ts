@@ -40,7 +40,7 @@ async function findSessionPrincipal(ctx: Context, token: string): Promise<Princi
 				"unavailable",
 				"session.unverifiable",
 				"Clerk's signing keys could not be fetched just now.",
-				{ retryAfterSeconds: 5 },
+				{ retryAfterSeconds: 5, cause: verdict.cause },
 			);
 		case "genuine": {
 			const { userId, organization } = verdict.session;

@@ -110,7 +110,7 @@ export async function openOutside(ground: Ground) {
 			connectionsPerOriginMax: config.webhook.concurrency,
 		}),
 		providers: createRegistry(createProviders(providerOptions(config, webhookGuard))),
-		clerkSessions: createClerkSessions({ ...config.clerk, apiUrl: config.clerkApiUrl }),
+		clerkSessions: createClerkSessions({ ...config.clerk, apiUrl: config.clerkApiUrl, clock }),
 		projectDatabases: createProjectDatabases({
 			...config.projectCluster,
 			clusterUrl: ground.clusterUrl,

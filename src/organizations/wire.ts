@@ -30,7 +30,12 @@ export function toOrganizationWire(organization: Organization): Static<typeof Or
 
 const name = text({ minLength: 1, maxLength: 100 });
 const clerkOrganizationId = nullable(
-	Type.String({ minLength: 1, maxLength: 100, pattern: "^[A-Za-z0-9_]+$" }),
+	Type.String({
+		minLength: 1,
+		maxLength: 100,
+		pattern: "^[A-Za-z0-9_]+$",
+		description: "Whose people sign in here. Only the operator's admin token may change it.",
+	}),
 );
 
 export const CreateOrganizationBody = Type.Object(

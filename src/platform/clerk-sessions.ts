@@ -1,5 +1,7 @@
 import { verifyToken } from "@clerk/backend";
 import { TokenVerificationError, TokenVerificationErrorReason } from "@clerk/backend/errors";
+import type { Clock } from "../core/clock.ts";
+import { createClerkKeySet } from "./clerk-key-set.ts";
 
 /** A person signed in at Clerk, as their session token says. */
 export type ClerkSession = {
@@ -10,8 +12,9 @@ export type ClerkSession = {
 
 export type SessionVerdict =
 	| { kind: "genuine"; session: ClerkSession }
-	/** `unavailable`: Clerk's keys could not be fetched, which says nothing of the token. */
-	| { kind: "invalid" | "expired" | "pending" | "unavailable" };
+	| { kind: "invalid" | "expired" | "pending" }
+	/** Clerk's keys could not be fetched, which says nothing of the token. */
+	| { kind: "unavailable"; cause: unknown };
 
 export type ClerkSessions = { verify(token: string): Promise<SessionVerdict> };
 
@@ -21,58 +24,44 @@ type ClerkSessionsOptions = {
 	secretKey: string | null;
 	authorizedParties: string[];
 	apiUrl: string;
+	clock: Clock;
 };
 
 type Claims = Record<string, unknown>;
 
-const fetchTimeoutMs = 5_000;
 const clockSkewMs = 5_000;
-/** Tokens that name a key not seen before cost a request to Clerk: this many at once, then one a second. */
-const unknownKeysBurst = 5;
 
 /** Verifies Clerk's session tokens; see https://clerk.com/docs/guides/sessions/manual-jwt-verification. */
 export function createClerkSessions(options: ClerkSessionsOptions): ClerkSessions {
-	const { jwtKey, secretKey, authorizedParties, apiUrl } = options;
-	const isConfigured = jwtKey !== null || secretKey !== null;
-	const admits = createKeyGate();
+	const findKey = keyFinder(options);
+	const { authorizedParties } = options;
 	return {
 		verify: async (token) => {
 			const keyId = readKeyId(token);
-			if (!isConfigured || keyId === null) return { kind: "invalid" };
-			if (jwtKey === null && !admits.mayLookUp(keyId)) return { kind: "invalid" };
+			if (findKey === null || keyId === null) return { kind: "invalid" };
+			let jwtKey: string | null;
 			try {
-				const verified = verifyToken(token, {
-					...(jwtKey === null ? { secretKey: secretKey ?? "", apiUrl } : { jwtKey }),
-					...(authorizedParties.length === 0 ? {} : { authorizedParties }),
-					clockSkewInMs: clockSkewMs,
-				});
-				const claims = (await withinTime(verified)) as unknown as Claims;
-				admits.remember(keyId);
-				return readClaims(claims);
+				jwtKey = await findKey(keyId);
+			} catch (cause) {
+				return { kind: "unavailable", cause };
+			}
+			if (jwtKey === null) return { kind: "invalid" };
+			try {
+				const parties = authorizedParties.length === 0 ? {} : { authorizedParties };
+				const claims = await verifyToken(token, { jwtKey, ...parties, clockSkewInMs: clockSkewMs });
+				return readClaims(claims as unknown as Claims);
 			} catch (error) {
-				return { kind: verdictOf(error) };
+				return { kind: isExpired(error) ? "expired" : "invalid" };
 			}
 		},
 	};
 }
 
-/** Keeps made-up key ids from turning this server into a flood of requests to Clerk. */
-function createKeyGate() {
-	const known = new Set<string>();
-	let tokens = unknownKeysBurst;
-	let refilledAt = performance.now();
-	return {
-		remember: (keyId: string) => known.add(keyId),
-		mayLookUp: (keyId: string) => {
-			if (known.has(keyId)) return true;
-			const now = performance.now();
-			tokens = Math.min(unknownKeysBurst, tokens + (now - refilledAt) / 1000);
-			refilledAt = now;
-			if (tokens < 1) return false;
-			tokens -= 1;
-			return true;
-		},
-	};
+/** Null when no key is configured. */
+function keyFinder(options: ClerkSessionsOptions): ((keyId: string) => Promise<string | null>) | null {
+	const { jwtKey, secretKey, apiUrl, clock } = options;
+	if (jwtKey !== null) return async () => jwtKey;
+	return secretKey === null ? null : createClerkKeySet({ secretKey, apiUrl, clock }).find;
 }
 
 function readKeyId(token: string): string | null {
@@ -83,18 +72,6 @@ function readKeyId(token: string): string | null {
 		return typeof kid === "string" ? kid : null;
 	} catch {
 		return null;
-	}
-}
-
-async function withinTime<Result>(work: Promise<Result>): Promise<Result> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise<never>((_resolve, reject) => {
-		timer = setTimeout(() => reject(new Error("Clerk's keys took too long.")), fetchTimeoutMs);
-	});
-	try {
-		return await Promise.race([work, late]);
-	} finally {
-		clearTimeout(timer);
 	}
 }
 
@@ -120,14 +97,8 @@ function textOrNull(value: unknown): string | null {
 	return typeof value === "string" && value !== "" ? value : null;
 }
 
-function verdictOf(error: unknown): "invalid" | "expired" | "unavailable" {
-	if (!(error instanceof TokenVerificationError)) return "unavailable";
-	switch (error.reason) {
-		case TokenVerificationErrorReason.TokenExpired:
-			return "expired";
-		case TokenVerificationErrorReason.RemoteJWKFailedToLoad:
-			return "unavailable";
-		default:
-			return "invalid";
-	}
+function isExpired(error: unknown): boolean {
+	return (
+		error instanceof TokenVerificationError && error.reason === TokenVerificationErrorReason.TokenExpired
+	);
 }

@@ -138,7 +138,7 @@ async function makeThings(
 		token: "path-token",
 	};
 	const clerkOrganizationId = `org_${name}`;
-	await server.call("PATCH", organization, { key, body: { clerk_organization_id: clerkOrganizationId } });
+	await server.call("PATCH", organization, { body: { clerk_organization_id: clerkOrganizationId } });
 	return { ...tenant, clerkOrganizationId, ids };
 }
 

@@ -8,11 +8,12 @@ export type FakeClerkKeys = Awaited<ReturnType<typeof startFakeClerkKeys>>;
 
 /** Clerk's `GET /v1/jwks`, which asks for the instance's secret key, and what rotates the keys behind it. */
 export async function startFakeClerkKeys(secretKey: string) {
-	const keys = [newSigningKey()];
+	let keys = [newSigningKey()];
+	let isAway = false;
 	const requests: number[] = [];
 	const server = createServer((request, response) => {
 		const isKnown = request.headers.authorization === `Bearer ${secretKey}`;
-		const status = request.url !== "/v1/jwks" ? 404 : isKnown ? 200 : 401;
+		const status = isAway ? 503 : request.url !== "/v1/jwks" ? 404 : isKnown ? 200 : 401;
 		requests.push(status);
 		response.writeHead(status, { "content-type": "application/json" });
 		response.end(
@@ -26,6 +27,14 @@ export async function startFakeClerkKeys(secretKey: string) {
 		key: () => keys.at(-1) as SigningKey,
 		/** A new key signs from now on; the ones before stay published, as Clerk keeps them for a while. */
 		rotate: () => keys.push(newSigningKey()),
+		/** The keys before the one that signs are not published any more. */
+		retire: () => {
+			keys = keys.slice(-1);
+		},
+		/** Whether requests are answered with a 503. */
+		goAway: (away: boolean) => {
+			isAway = away;
+		},
 		async close(): Promise<void> {
 			server.closeAllConnections();
 			await new Promise((resolve) => server.close(resolve));
