@@ -76,7 +76,11 @@ async function fetchUser(
 	{ integration, provider, signal }: Input,
 	userId: string,
 ): Promise<Fetched> {
-	if (provider.fetchUser === null || integration.credentials === null) {
+	if (provider.fetchUser === null) {
+		const why = `The event holds only the user's id, and ${provider.displayName} has no way to read one user.`;
+		return { kind: "incomplete", state: "ignored", why };
+	}
+	if (integration.credentials === null) {
 		const why = `The event holds only the user's id, and there are no credentials to read the user with.`;
 		return { kind: "incomplete", state: "ignored", why };
 	}

@@ -6,6 +6,7 @@ import type { NewEvent } from "../events/event.ts";
 import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
+import { ProviderError } from "../providers/errors.ts";
 import type { AuthProvider, ExternalUser, UserPage } from "../providers/provider.ts";
 import { type AppliedChanges, applyUserChanges, type ChangeResult } from "../user-sync/apply-user-changes.ts";
 import { deleteAbsentUsers } from "../user-sync/delete-absent-users.ts";
@@ -22,6 +23,9 @@ import { otherProviders } from "./other-providers.ts";
 type Progress = {
 	/** What the next page is asked for with; null before the first. */
 	cursor: string | null;
+	pages: number;
+	/** The cursor after the last page whose number was a power of two: a list that goes round meets it again. */
+	landmark: string | null;
 	count: number;
 	held: number;
 	unwritable: number;
@@ -92,6 +96,7 @@ async function mirrorPages(
 				progress = { ...fresh(integration), begunAt: readAt.toISOString() };
 				asked = ask(integration, null, readAt);
 			} else {
+				if (page.cursor !== null && page.cursor === progress.landmark) throw goesRound(provider);
 				progress = advance(progress, page, written.results);
 				if (page.cursor === null) return progress;
 			}
@@ -160,9 +165,12 @@ async function writePage(
 function advance(progress: Progress, page: UserPage, results: readonly ChangeResult[]): Progress {
 	const count = (outcome: ChangeResult["outcome"]) =>
 		results.filter((result) => result.outcome === outcome).length;
+	const pages = progress.pages + 1;
 	return {
 		...progress,
 		cursor: page.cursor,
+		pages,
+		landmark: Number.isInteger(Math.log2(pages)) ? page.cursor : progress.landmark,
 		count: progress.count + page.users.length,
 		held: progress.held + count("held"),
 		unwritable: progress.unwritable + count("unwritable"),
@@ -213,7 +221,16 @@ function readProgress(saved: Record<string, unknown>, integration: Integration):
 
 function fresh(integration: Integration): Progress {
 	const credentials = markOf(integration);
-	return { cursor: null, count: 0, held: 0, unwritable: 0, begunAt: null, credentials };
+	return {
+		cursor: null,
+		pages: 0,
+		landmark: null,
+		count: 0,
+		held: 0,
+		unwritable: 0,
+		begunAt: null,
+		credentials,
+	};
 }
 
 /** Of the sealed text, which holds a random nonce: tells nothing of the credentials. */
@@ -222,6 +239,11 @@ function markOf(integration: Integration): string {
 		.update(integration.credentials ?? "")
 		.digest("hex")
 		.slice(0, 16);
+}
+
+function goesRound({ displayName }: AuthProvider): ProviderError {
+	const sentence = `${displayName}'s list of users has no end: it comes back to where it was.`;
+	return new ProviderError("unexpected_answer", sentence, { provider: displayName });
 }
 
 function credentialsReplaced(): AppError {

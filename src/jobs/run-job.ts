@@ -46,7 +46,9 @@ export async function runJob(ctx: Context, { jobId, types, signal }: Input): Pro
 			{ job_id: job.id, type: job.type, classification: failure.classification, err: error },
 			"job attempt failed",
 		);
-		measure(await settleFailure(ctx, job, claimId, failure, log.text(), type));
+		// Of a long list each stretch may end in a provider's limit: that is no attempt that failed.
+		const isCounted = failure.classification !== "rate_limited" || !log.hasProgressed();
+		measure(await settleFailure(ctx, { job, claimId, failure, isCounted, stdout: log.text(), type }));
 	}
 }
 
@@ -70,8 +72,9 @@ function stepLog(
 	job: Job,
 	claimId: string,
 	signal: AbortSignal,
-): { run: JobRun; text(): string } {
+): { run: JobRun; text(): string; hasProgressed(): boolean } {
 	const lines = job.lastStdout === null ? [] : [job.lastStdout];
+	let progressed = false;
 	const text = () => lines.join("\n");
 	const run: JobRun = {
 		job,
@@ -80,9 +83,10 @@ function stepLog(
 		saveProgress: async (progress, tx = ctx) => {
 			const isHeld = await tx.stores.jobs.saveProgress(job.id, claimId, { stdout: text(), progress });
 			if (!isHeld) throw new JobClaimLost();
+			progressed = true;
 		},
 	};
-	return { run, text };
+	return { run, text, hasProgressed: () => progressed };
 }
 
 async function settle(
@@ -100,18 +104,25 @@ async function settle(
 	});
 }
 
+type FailedAttempt = {
+	job: Job;
+	claimId: string;
+	failure: Failure;
+	/** Whether it uses up one of the job's attempts. */
+	isCounted: boolean;
+	stdout: string;
+	type: JobType;
+};
+
 async function settleFailure(
 	ctx: Context,
-	job: Job,
-	claimId: string,
-	failure: Failure,
-	stdout: string,
-	type: JobType,
+	{ job, claimId, failure, isCounted, stdout, type }: FailedAttempt,
 ): Promise<"retried" | "failed"> {
-	const isOver = failure.classification === "permanent" || job.attempts >= job.maxAttempts;
+	const isOver = failure.classification === "permanent" || (isCounted && job.attempts >= job.maxAttempts);
 	await ctx.transaction(async (tx) => {
 		const settled = await tx.stores.jobs.settle(job.id, claimId, {
 			state: isOver ? "failed" : "pending",
+			isCounted,
 			stdout,
 			stderr: failure.stderr,
 			error: failure.sentence,

@@ -21,6 +21,8 @@ export type JobOutcome =
 	| { state: "completed"; stdout: string }
 	| {
 			state: "pending" | "failed";
+			/** Whether it used up an attempt. */
+			isCounted: boolean;
 			stdout: string;
 			error: string;
 			stderr: string;
@@ -155,6 +157,7 @@ export function jobStore({ orm }: Database) {
 					...(outcome.state === "completed"
 						? { error: null, lastStderr: null, lastExitCode: 0, retryClassification: null }
 						: {
+								...(outcome.isCounted ? {} : { attempts: sql`${jobs.attempts} - 1` }),
 								error: outcome.error,
 								lastStderr: keepTail(outcome.stderr),
 								lastExitCode: outcome.exitCode,

@@ -94,6 +94,21 @@ describe("POST /v1/integrations/auth0/webhook/{projectID}", () => {
 		]);
 	});
 
+	it("takes what an Action posts with an id alone as a hint to fetch the user, and empties no row", async () => {
+		const started = await startAuth0Server({ users: [generateAuth0User(1)] });
+		const { server, auth0, tenant } = started;
+		const { user_id } = generateAuth0User(1);
+		const secret = await connect(started, { credentials: auth0.credentials });
+		await post(started, secret, { event: "user.updated", user: { user_id } });
+		await settledInbound(server, 1);
+		const fetched = await projectSql(server, tenant, usersSql);
+		expect(fetched).toMatchObject([{ id: user_id, email: "member1@example.com" }]);
+		await post(started, secret, { type: "user.updated", data: { user_id: "auth0|none", email: null } });
+		const inbound = await settledInbound(server, 2);
+		expect(inbound.map(({ state }) => state).toSorted()).toEqual(["ignored", "processed"]);
+		expect(await projectSql(server, tenant, usersSql)).toEqual(fetched);
+	});
+
 	it("deletes by a log entry without asking, and keeps the user's row", async () => {
 		const started = await startAuth0Server({ users: 0 });
 		const secret = await connect(started);

@@ -1,8 +1,18 @@
 import { describe, expect, it } from "vitest";
 import type { JobId } from "../../src/core/ids.ts";
+import type { JobType } from "../../src/jobs/job-type.ts";
+import { ProviderError } from "../../src/providers/errors.ts";
 import { type ClerkServer, connect, endedJob, startClerkServer } from "../integrations/clerk-server.ts";
 import { until } from "../support/until.ts";
-import { eventTypes, getJob, hurry, nextAttemptSeconds, retryJob } from "./running-jobs.ts";
+import {
+	addIdleJob,
+	eventTypes,
+	getJob,
+	hurry,
+	nextAttemptSeconds,
+	retryJob,
+	runOnce,
+} from "./running-jobs.ts";
 
 /** Connects, then asks for a sync that meets the fault. */
 async function syncWith(started: ClerkServer, fault: () => void): Promise<JobId> {
@@ -64,6 +74,29 @@ describe("a failed attempt", () => {
 		await hurry(started.server, id);
 		const ended = await endedJob(started.server, started.tenant, id);
 		expect(ended).toMatchObject({ state: "completed", attempts: 2 });
+	});
+
+	it("by a limit of the provider's uses up no attempt when pages were read before it", async () => {
+		const { server, tenant } = await startClerkServer(0);
+		const job = await addIdleJob(server, tenant);
+		const pages = 9;
+		let read = 0;
+		const type: JobType = {
+			run: async (_, run) => {
+				if (read === pages) return;
+				read += 1;
+				await run.saveProgress({ read });
+				throw new ProviderError("rate_limited", "Slow down.", { provider: "Clerk", retryAfterSeconds: 600 });
+			},
+		};
+		for (let attempt = 0; attempt <= pages; attempt += 1) await runOnce(server, job, type);
+		const { body } = await getJob(server, tenant, job.id);
+		expect(body.job).toMatchObject({ state: "completed", attempts: 1 });
+		const stuck = await addIdleJob(server, tenant);
+		const refused = new ProviderError("rate_limited", "Slow down.", { provider: "Clerk" });
+		for (let attempt = 0; attempt < 5; attempt += 1)
+			await runOnce(server, stuck, { run: () => Promise.reject(refused) });
+		expect((await getJob(server, tenant, stuck.id)).body.job).toMatchObject({ state: "failed", attempts: 5 });
 	});
 
 	it.each([401, 403, 404])("by a %i of the provider is final: no second attempt is made", async (status) => {

@@ -61,6 +61,34 @@ describe("the Better Auth plugin", () => {
 		expect(fourth?.id).not.toBe(first?.id);
 	});
 
+	it("sends one user's changes one after the other, and those of others beside them", async () => {
+		const receiver = await startReceiverForTest();
+		let inFlight: string[] = [];
+		const together: string[][] = [];
+		receiver.respondWith(async ({ body }) => {
+			const { id } = JSON.parse(String(body)).data;
+			inFlight.push(id);
+			together.push([...inFlight]);
+			await new Promise((resolve) => setTimeout(resolve, 30));
+			inFlight = inFlight.filter((each) => each !== id);
+			return 200;
+		});
+		const app = await startBetterAuthApp({ webhookUrl: receiver.url, secret });
+		const { internalAdapter } = await app.auth.$context;
+		app.addUsers(3);
+		const ids = (app.tables.user ?? []).map(({ id }) => String(id));
+		for (let change = 0; change < 3; change += 1) {
+			for (const id of ids) await internalAdapter.updateUser(id, { name: `Name ${change}` });
+		}
+		await receiver.waitFor(9);
+		for (const each of together) expect(new Set(each).size).toBe(each.length);
+		expect(Math.max(...together.map((each) => each.length))).toBe(3);
+		const ofFirst = bodiesOf(receiver).filter(
+			(event) => (event as { data: { id: string } }).data.id === ids[0],
+		);
+		expect(ofFirst).toMatchObject([0, 1, 2].map((change) => ({ data: { name: `Name ${change}` } })));
+	});
+
 	it("hands its work to the platform's background, which is done when all is sent", async () => {
 		const receiver = await startReceiverForTest();
 		const works: Promise<unknown>[] = [];

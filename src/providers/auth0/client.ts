@@ -12,10 +12,18 @@ import { createPace, type Pace } from "./pace.ts";
 import { redactObject } from "./redact.ts";
 import { provider, readTenantClient, type TenantClient, tenantNameOf } from "./tenant.ts";
 import { createTokens, type Grant, type Tokens } from "./tokens.ts";
-import { type Auth0User, isGrant, isUser, isUsers, isUserTotals, toExternalUser, toMoment } from "./wire.ts";
+import {
+	type Auth0User,
+	isGrant,
+	isUser,
+	isUsers,
+	isUserTotals,
+	toExternalUser,
+	toMoment,
+	usersMax,
+} from "./wire.ts";
 
-/** The most that `GET /api/v2/users` gives at once, and the most that it gives of one search. */
-const pageSize = 100;
+/** The most that it gives of one search. */
 const resultsMax = 1_000;
 const pageDeadlineMs = 30_000;
 /** Of the calls that somebody waits for. */
@@ -86,7 +94,7 @@ async function listUsers(
 	const call = {
 		path: "/api/v2/users",
 		query: {
-			per_page: pageSize,
+			per_page: usersMax,
 			page: at.page,
 			sort: "created_at:1",
 			search_engine: "v3",
@@ -95,7 +103,7 @@ async function listUsers(
 	};
 	const { json } = await ask(reach, readTenantClient(credentials), call, options.signal);
 	if (!isUsers(json)) throw unexpected("Auth0 gave a list of users that we cannot read.");
-	const next = json.length < pageSize ? null : advance(at, json);
+	const next = json.length < usersMax ? null : advance(at, json);
 	const seen = new Set(at.seen);
 	const users = json.filter((user) => !seen.has(user.user_id)).map((user) => toUser(user, options));
 	return { users, cursor: next === null ? null : JSON.stringify(next) };
@@ -116,7 +124,7 @@ function advance(at: Position, users: readonly Auth0User[]): Position {
 	const ofLast = users.filter((_, index) => createdAt[index] === last).map((user) => user.user_id);
 	if (last > at.from) return { from: last, page: 0, seen: ofLast };
 	const page = at.page + 1;
-	if (page * pageSize >= resultsMax) {
+	if (page * usersMax >= resultsMax) {
 		throw unexpected(
 			"1,000 users or more were created in one millisecond: Auth0 has no way to list them all.",
 		);

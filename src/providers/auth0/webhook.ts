@@ -13,6 +13,7 @@ import { redactLogEntry, redactObject } from "./redact.ts";
 import {
 	type Auth0ActionPost,
 	isActionPost,
+	isBare,
 	isLogEntry,
 	isStreamEvent,
 	isUser,
@@ -77,6 +78,7 @@ export function interpret(
 	const version = own ?? event.occurredAt;
 	if (version === null) return null;
 	if (kind === "deleted") return { kind, userId: user.user_id, version };
+	if (isBare(user)) return { kind: "touched", userId: user.user_id, version };
 	return { kind, user: toExternalUser(user), version };
 }
 

@@ -9,6 +9,9 @@ const EventId = Type.String({ minLength: 1, maxLength: 255, pattern: "^[!-~]+$" 
 const EventType = Type.String({ minLength: 1, maxLength: 128, pattern: "^[!-~]+$" });
 const Tenant = Nullable(Type.String({ maxLength: 255, pattern: "^[!-~]*$" }));
 
+/** The most that `GET /api/v2/users` gives at once. */
+export const usersMax = 100;
+
 /** The fields of a user that we read (event catalogue 0.7.2). `updated_at` and the names may be missing. */
 const User = Type.Object({
 	user_id: UserId,
@@ -82,13 +85,28 @@ export type Auth0LogEntry = Static<typeof LogEntry>;
 export type Auth0ActionPost = Static<typeof ActionPost>;
 
 export const isUser = guard(User);
-export const isUsers = guard(Type.Array(User));
+export const isUsers = guard(Type.Array(User, { maxItems: usersMax }));
 export const isUserTotals = guard(UserTotals);
 export const isGrant = guard(Grant);
 export const isStreamEvent = guard(StreamEvent);
 export const isLogEntry = guard(LogEntry);
 export const isActionPost = guard(ActionPost);
 export const isApiCall = guard(ApiCall);
+
+const profileFields = [
+	"email",
+	"given_name",
+	"family_name",
+	"username",
+	"picture",
+	"created_at",
+	"last_login",
+] as const;
+
+/** Whether there is nothing but an id, which says that the user changed, and not that all else was emptied. */
+export function isBare(user: Auth0User): boolean {
+	return profileFields.every((field) => (user[field] ?? null) === null);
+}
 
 /** Auth0's user in our shape. `user` is already redacted: it becomes `raw` as it is. */
 export function toExternalUser(user: Auth0User): ExternalUser {

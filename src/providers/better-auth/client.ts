@@ -4,11 +4,9 @@ import { createProviderHttp, hostNotAllowed, type ProviderHttp, type TenantHosts
 import type { Credentials, InterpretOptions, UserPage } from "../provider.ts";
 import { signStandardWebhook } from "../signatures.ts";
 import { redact } from "./redact.ts";
-import { isExport, toExternalUser } from "./wire.ts";
+import { exportUsersMax, isExport, toExternalUser } from "./wire.ts";
 
 const provider = "Better Auth";
-/** The most that the plugin gives. */
-const pageSize = 500;
 const pageDeadlineMs = 30_000;
 /** Applications keep images as data URLs: 500 of 64 KiB fit. */
 const pageBytesMax = 32 * 1024 * 1024;
@@ -41,7 +39,7 @@ export function createBetterAuthClient({ hosts }: { hosts: TenantHosts }) {
 			{ signal, ...options }: ListOptions,
 		): Promise<UserPage> {
 			const url = readExportUrl(credentials);
-			const page = await fetchPage(http, url, { credentials, cursor, limit: pageSize, signal });
+			const page = await fetchPage(http, url, { credentials, cursor, limit: exportUsersMax, signal });
 			// An endpoint that does not know the cursor would hand out its first page for ever.
 			const repeats =
 				cursor !== null && (page.cursor === cursor || page.users.some(({ id }) => id === cursor));

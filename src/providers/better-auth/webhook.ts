@@ -2,6 +2,7 @@ import { createHash, createHmac } from "node:crypto";
 import type {
 	InboundEvent,
 	InterpretOptions,
+	TouchedUser,
 	UserChange,
 	WebhookHeaders,
 	WebhookVerdict,
@@ -11,6 +12,7 @@ import { redact } from "./redact.ts";
 import {
 	type BetterAuthDelivery,
 	type BetterAuthUser,
+	isBare,
 	isDelivery,
 	isUser,
 	toExternalUser,
@@ -68,7 +70,9 @@ export function readWebhook(
 }
 
 /** What a stored document means for the users table; null when it is about something else or names no user. */
-export function interpret(event: Pick<InboundEvent, "type" | "document" | "occurredAt">): UserChange | null {
+export function interpret(
+	event: Pick<InboundEvent, "type" | "document" | "occurredAt">,
+): UserChange | TouchedUser | null {
 	const kind = kinds.get(event.type);
 	const { document } = event;
 	if (kind === undefined || !isDelivery(document)) return null;
@@ -79,7 +83,10 @@ export function interpret(event: Pick<InboundEvent, "type" | "document" | "occur
 		return version === null ? null : { kind, userId: user.id, version };
 	}
 	const version = toMoment(user.updatedAt) ?? event.occurredAt;
-	return version === null ? null : { kind, user: toExternalUser(user), version };
+	if (version === null) return null;
+	return isBare(user)
+		? { kind: "touched", userId: user.id, version }
+		: { kind, user: toExternalUser(user), version };
 }
 
 function parseDelivery(rawBody: Buffer): BetterAuthDelivery | null {

@@ -32,9 +32,12 @@ const Delivery = Type.Object({
 	timestamp: Moment,
 });
 
-/** An answer of the plugin's export endpoint. */
+/** The most users that the plugin exports at once. */
+export const exportUsersMax = 500;
+
+/** An answer of the plugin's export endpoint. The tenant names the host, which could answer millions of tiny users. */
 const Export = Type.Object({
-	users: Type.Array(User),
+	users: Type.Array(User, { maxItems: exportUsersMax }),
 	cursor: Type.Union([Type.String({ minLength: 1, maxLength: 1000 }), Type.Null()]),
 });
 
@@ -44,6 +47,13 @@ export type BetterAuthDelivery = Static<typeof Delivery>;
 export const isUser = guard(User);
 export const isDelivery = guard(Delivery);
 export const isExport = guard(Export);
+
+const profileFields = ["name", "firstName", "lastName", "email", "username", "image", "createdAt"] as const;
+
+/** Whether there is nothing but an id, which says that the user changed, and not that all else was emptied. */
+export function isBare(user: BetterAuthUser): boolean {
+	return profileFields.every((field) => (user[field] ?? null) === null);
+}
 
 /** Better Auth's user in our shape. `user` is already redacted: it becomes `raw` as it is. */
 export function toExternalUser(user: BetterAuthUser): ExternalUser {

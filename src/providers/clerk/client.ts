@@ -9,13 +9,12 @@ import {
 	isClerkKeySet,
 	isClerkUsers,
 	toExternalUser,
+	usersMax,
 } from "./wire.ts";
 
 const provider = "Clerk";
 /** The version that answers are guarded against: clerk.com/docs, Backend API, `Clerk-API-Version`. */
 const apiVersion = "2026-05-12";
-/** The most that `GET /v1/users` gives. */
-const pageSize = 500;
 const pageDeadlineMs = 30_000;
 /** 500 users with all three kinds of metadata filled to Clerk's 8 KB come near to half of this. */
 const pageBytesMax = 32 * 1024 * 1024;
@@ -90,7 +89,7 @@ async function listUsers(
 	const last = users.at(-1);
 	return {
 		users: users.map((user) => toExternalUser(redactUser(user, options))),
-		cursor: last === undefined || users.length < pageSize ? null : writeCursor(last),
+		cursor: last === undefined || users.length < usersMax ? null : writeCursor(last),
 	};
 }
 
@@ -102,7 +101,7 @@ async function fetchPage(
 ): Promise<ClerkUser[]> {
 	const call = authorized(credentials, {
 		path: "/v1/users",
-		query: { limit: pageSize, order_by: "+created_at", ...from },
+		query: { limit: usersMax, order_by: "+created_at", ...from },
 		signal: options.signal,
 		deadlineMs: pageDeadlineMs,
 		responseBytesMax: pageBytesMax,

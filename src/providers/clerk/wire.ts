@@ -21,6 +21,9 @@ const ClerkUserWire = Type.Object({
 	last_sign_in_at: Nullable(Type.Number()),
 } satisfies Partial<Record<keyof UserJSON, TSchema>>);
 
+/** The most that `GET /v1/users` gives. */
+export const usersMax = 500;
+
 /** The fields of a webhook that we read. */
 const ClerkEventWire = Type.Object({
 	type: Type.String({ maxLength: 128, pattern: "^[!-~]+$" }),
@@ -33,7 +36,7 @@ export type ClerkUser = Static<typeof ClerkUserWire>;
 export type ClerkEvent = Static<typeof ClerkEventWire>;
 
 const userGuard = TypeCompiler.Compile(ClerkUserWire);
-const usersGuard = TypeCompiler.Compile(Type.Array(ClerkUserWire));
+const usersGuard = TypeCompiler.Compile(Type.Array(ClerkUserWire, { maxItems: usersMax }));
 const eventGuard = TypeCompiler.Compile(ClerkEventWire);
 const instanceGuard = TypeCompiler.Compile(
 	Type.Object({ id: Type.String({ minLength: 1, maxLength: 255 }) }),

@@ -74,7 +74,7 @@ function announceUser(outbox: Outbox, type: EventType, user: unknown, fields: re
 	const timestamp = latest(new Date(), user.updatedAt).toISOString();
 	const data = type === "user.deleted" ? { id: user.id, deleted: true } : chosenFields(user, fields);
 	const body = JSON.stringify({ type, timestamp, data });
-	outbox.add({ id: `msg_${crypto.randomUUID()}`, body });
+	outbox.add({ id: `msg_${crypto.randomUUID()}`, userId: user.id, body });
 }
 
 /** This server's clock may be behind that of another one which changed the user last. */

@@ -1,6 +1,11 @@
 import { sign } from "./signing.ts";
 
-export type Message = { id: string; body: string };
+export type Message = {
+	id: string;
+	/** Whom it is about: one's changes are sent one after the other, for they may be of the same millisecond. */
+	userId: string;
+	body: string;
+};
 
 export type Outbox = {
 	/** Adds a message. When there is no room the oldest goes: the export brings its user. */
@@ -38,7 +43,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
 	const send = async (): Promise<void> => {
 		while (waiting.length > 0) {
 			// One asks whether the receiver is back.
-			const batch = waiting.slice(0, failures > 0 ? 1 : inFlightMax);
+			const batch = nextOf(waiting, failures > 0 ? 1 : inFlightMax);
 			const outcomes = await Promise.all(batch.map((message) => attempt(options, message)));
 			const settled = new Set(batch.filter((_, at) => outcomes[at] !== "later"));
 			waiting = waiting.filter((message) => !settled.has(message));
@@ -85,6 +90,16 @@ export function createOutbox(options: OutboxOptions): Outbox {
 		},
 		drain,
 	};
+}
+
+/** The first messages, one of a user. */
+function nextOf(waiting: readonly Message[], countMax: number): Message[] {
+	const byUser = new Map<string, Message>();
+	for (const message of waiting) {
+		if (byUser.size === countMax) break;
+		if (!byUser.has(message.userId)) byUser.set(message.userId, message);
+	}
+	return [...byUser.values()];
 }
 
 /** A program that is done is not kept alive by it. Edge runtimes have numbers for timers, and need no such word. */
