@@ -1,14 +1,13 @@
 /** How deep a stored document may be nested; what lies deeper becomes null. */
 export const depthMax = 100;
 
-/** A JSON value as Postgres can hold it: see `storableText`. */
+/** A JSON value as Postgres can hold it: see `storableText`. What needs no change is not copied. */
 export function storable(value: unknown, depth = 0): unknown {
 	if (typeof value === "string") return storableText(value);
 	if (typeof value !== "object" || value === null) return value;
 	if (depth > depthMax) return null;
-	if (Array.isArray(value)) return value.map((item) => storable(item, depth + 1));
-	const entries = Object.entries(value).map(([key, item]) => [storableText(key), storable(item, depth + 1)]);
-	return Object.fromEntries(entries);
+	const below = (item: unknown) => storable(item, depth + 1);
+	return Array.isArray(value) ? mapArray(value, below) : mapObject(value, below);
 }
 
 /**
@@ -19,4 +18,41 @@ export function storableText(text: string): string {
 	// Nearly every text is fine as it is, and a backfill asks for millions of them.
 	if (!text.includes("\u0000") && text.isWellFormed()) return text;
 	return text.replaceAll("\u0000", "\ufffd").toWellFormed();
+}
+
+/** What a `map` of `mapObject` gives for a key that is to be left out. */
+export const dropped = Symbol("dropped");
+
+/** The object with its keys storable and its values mapped; itself when that changes nothing. */
+export function mapObject(
+	object: object,
+	map: (value: unknown, key: string) => unknown,
+): Record<string, unknown> {
+	const before = object as Record<string, unknown>;
+	const keys = Object.keys(before);
+	/** Null for as long as nothing has changed. */
+	let entries: [string, unknown][] | null = null;
+	for (const [at, key] of keys.entries()) {
+		const value = before[key];
+		const mapped = map(value, key);
+		const name = storableText(key);
+		if (entries === null) {
+			if (mapped === value && name === key) continue;
+			entries = keys.slice(0, at).map((earlier) => [earlier, before[earlier]]);
+		}
+		if (mapped !== dropped) entries.push([name, mapped]);
+	}
+	// Not by assignment, to which a key "__proto__" is something else.
+	return entries === null ? before : Object.fromEntries(entries);
+}
+
+/** The array with its items mapped; itself when that changes nothing. */
+export function mapArray(items: readonly unknown[], map: (item: unknown) => unknown): readonly unknown[] {
+	let copy: unknown[] | null = null;
+	for (const [at, item] of items.entries()) {
+		const mapped = map(item);
+		if (copy !== null) copy.push(mapped);
+		else if (mapped !== item) copy = [...items.slice(0, at), mapped];
+	}
+	return copy ?? items;
 }

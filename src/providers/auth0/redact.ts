@@ -1,5 +1,5 @@
 import type { InterpretOptions } from "../provider.ts";
-import { depthMax, storable, storableText } from "../storable.ts";
+import { createRedaction, type KeyRule } from "../redaction.ts";
 import type { Auth0LogEntry } from "./wire.ts";
 
 /**
@@ -14,13 +14,19 @@ const privateKey = "app_metadata";
 const userKey = "user_metadata";
 
 /** A user, or an event that holds one, as it may be stored. */
-export function redactObject(object: object, options: InterpretOptions, depth = 0): Record<string, unknown> {
-	const kept = Object.entries(object).flatMap(([key, value]): [string, unknown][] => {
-		if (key === privateKey && !options.includePrivateMetadata) return [];
-		if (key === privateKey || key === userKey) return [[key, storable(value, depth + 1)]];
-		return forbiddenKey.test(key) ? [] : [[storableText(key), redactValue(value, options, depth + 1)]];
-	});
-	return Object.fromEntries(kept);
+export function redactObject(
+	object: object,
+	{ includePrivateMetadata }: InterpretOptions,
+): Record<string, unknown> {
+	return (includePrivateMetadata ? withPrivate : withoutPrivate)(object);
+}
+
+const withPrivate = createRedaction((key) => (key === privateKey ? "verbatim" : ruleOf(key)));
+const withoutPrivate = createRedaction((key) => (key === privateKey ? "drop" : ruleOf(key)));
+
+function ruleOf(key: string): KeyRule {
+	if (key === userKey) return "verbatim";
+	return forbiddenKey.test(key) ? "drop" : "redact";
 }
 
 /** A log entry as it may be stored: without the end user's name, address and browser, and what an API call carried. */
@@ -57,11 +63,4 @@ function part(object: unknown, key: string): object | undefined {
 
 function pick(object: object, keys: readonly string[]): object {
 	return Object.fromEntries(Object.entries(object).filter(([key]) => keys.includes(key)));
-}
-
-function redactValue(value: unknown, options: InterpretOptions, depth: number): unknown {
-	if (depth > depthMax) return null;
-	if (Array.isArray(value)) return value.map((item) => redactValue(item, options, depth + 1));
-	if (typeof value === "object" && value !== null) return redactObject(value, options, depth);
-	return storable(value);
 }

@@ -1,5 +1,5 @@
 import type { InterpretOptions } from "../provider.ts";
-import { depthMax, storable, storableText } from "../storable.ts";
+import { createRedaction, type KeyRule } from "../redaction.ts";
 
 /**
  * What no stored document may hold, at any depth: Better Auth's session `token`, an account's `accessToken`,
@@ -11,22 +11,18 @@ const forbiddenKey =
 const privateKey = "privatemetadata";
 
 /** A delivery, or a user, as it may be stored. The fields that its type promises are never among those removed. */
-export function redact<T extends object>(object: T, options: InterpretOptions): T & Record<string, unknown> {
-	return redactObject(object, options, 0) as T & Record<string, unknown>;
+export function redact<T extends object>(
+	object: T,
+	{ includePrivateMetadata }: InterpretOptions,
+): T & Record<string, unknown> {
+	return (includePrivateMetadata ? withPrivate : withoutPrivate)(object) as T & Record<string, unknown>;
 }
 
-function redactObject(object: object, options: InterpretOptions, depth: number): Record<string, unknown> {
-	const kept = Object.entries(object).flatMap(([key, value]): [string, unknown][] => {
-		const name = key.replace(/[_-]/g, "").toLowerCase();
-		if (name === privateKey && !options.includePrivateMetadata) return [];
-		return forbiddenKey.test(name) ? [] : [[storableText(key), redactValue(value, options, depth + 1)]];
-	});
-	return Object.fromEntries(kept);
-}
+const withPrivate = createRedaction((key) => ruleOf(key, true));
+const withoutPrivate = createRedaction((key) => ruleOf(key, false));
 
-function redactValue(value: unknown, options: InterpretOptions, depth: number): unknown {
-	if (depth > depthMax) return null;
-	if (Array.isArray(value)) return value.map((item) => redactValue(item, options, depth + 1));
-	if (typeof value === "object" && value !== null) return redactObject(value, options, depth);
-	return storable(value);
+function ruleOf(key: string, includePrivateMetadata: boolean): KeyRule {
+	const name = key.replace(/[_-]/g, "").toLowerCase();
+	if (name === privateKey && !includePrivateMetadata) return "drop";
+	return forbiddenKey.test(name) ? "drop" : "redact";
 }

@@ -1,7 +1,9 @@
-import { depthMax, storable, storableText } from "../storable.ts";
+import { createRedaction, type KeyRule, type Redaction } from "../redaction.ts";
 
 /** Metadata that the customer fills: kept word for word, whatever its keys are called. */
 const customerFields = new Set(["public_metadata", "unsafe_metadata"]);
+
+const privateKey = "private_metadata";
 
 /**
  * What no stored document may hold, at any depth: tokens, the one-time values of a verification under way, and
@@ -26,34 +28,29 @@ export function redactEvent(
 	const { event_attributes: _, ...envelope } = event as Record<string, unknown>;
 	const isMessage = /^(email|sms)\./.test(event.type);
 	const data = isMessage ? omitMessage(event.data) : event.data;
-	return redactObject({ ...envelope, data }, options, 0);
+	return redactionFor(options)({ ...envelope, data });
 }
 
 /** A user as it may be stored, by the same rules. */
 export function redactUser<User extends object>(user: User, options: RedactOptions): User {
 	// The fields that the type promises are never among those removed.
-	return redactObject(user, options, 0) as User;
+	return redactionFor(options)(user) as User;
 }
 
 function omitMessage(data: object): object {
 	return Object.fromEntries(Object.entries(data).filter(([key]) => !messageFields.has(key)));
 }
 
-function redactObject(object: object, options: RedactOptions, depth: number): Record<string, unknown> {
-	const signsNonce = Object.hasOwn(object, "nonce");
-	const kept = Object.entries(object).flatMap(([key, value]): [string, unknown][] => {
-		if (key === "private_metadata" && !options.includePrivateMetadata) return [];
-		if (key === "private_metadata" || customerFields.has(key)) return [[key, storable(value, depth + 1)]];
-		// The text that a wallet signs repeats the nonce beside it.
-		if (forbiddenKey.test(key) || (signsNonce && key === "message")) return [];
-		return [[storableText(key), redactValue(value, options, depth + 1)]];
-	});
-	return Object.fromEntries(kept);
+function redactionFor({ includePrivateMetadata }: RedactOptions): Redaction {
+	return includePrivateMetadata ? withPrivate : withoutPrivate;
 }
 
-function redactValue(value: unknown, options: RedactOptions, depth: number): unknown {
-	if (depth > depthMax) return null;
-	if (Array.isArray(value)) return value.map((item) => redactValue(item, options, depth + 1));
-	if (typeof value === "object" && value !== null) return redactObject(value, options, depth);
-	return storable(value, depth);
+/** The text that a wallet signs repeats the nonce beside it. */
+const signedText = (object: object) => (Object.hasOwn(object, "nonce") ? "message" : null);
+const withPrivate = createRedaction((key) => (key === privateKey ? "verbatim" : ruleOf(key)), signedText);
+const withoutPrivate = createRedaction((key) => (key === privateKey ? "drop" : ruleOf(key)), signedText);
+
+function ruleOf(key: string): KeyRule {
+	if (customerFields.has(key)) return "verbatim";
+	return forbiddenKey.test(key) ? "drop" : "redact";
 }
