@@ -63,6 +63,8 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		schedule: options.runsTasks,
 		superviseIntervalSeconds: 5,
 		monitorIntervalSeconds: 5,
+		// Tasks under a key that ran when this was last read are left lying: a dead runner's for that long too.
+		queueCacheIntervalSeconds: 1,
 		persistWarnings: true,
 		persistQueueStats: true,
 	});
