@@ -1,0 +1,80 @@
+import { createRandom } from "../hostile/random.ts";
+import { startConnecting } from "./connecting.ts";
+import { startInbound } from "./inbound.ts";
+import { type Kill, killAtRandom } from "./kills.ts";
+import { startPublishing } from "./publishing.ts";
+import { type Reckoning, reckon } from "./reckoning.ts";
+import { type Ground, openSite, type Site } from "./site.ts";
+import { addProject, addTenant } from "./tenants.ts";
+
+/** What a round did, and what came of it. */
+export type Round = Reckoning & {
+	seed: number;
+	kills: number;
+	events: number;
+	webhooks: number;
+	connections: number;
+	/** Calls that had to be repeated. */
+	repeated: number;
+	/** From each kill to the next request at the receiver, in order of length. */
+	resumeMs: number[];
+};
+
+/** Load of every kind on two replicas, one of which is killed every two seconds; then everything is counted. */
+export async function runRound(ground: Ground, { seed, seconds }: { seed: number; seconds: number }) {
+	const site = await openSite(ground);
+	try {
+		return await play(site, seed, seconds);
+	} finally {
+		await site.close();
+	}
+}
+
+async function play(site: Site, seed: number, seconds: number): Promise<Round> {
+	const randomOf = (part: number) => createRandom(seed * 10 + part);
+	const tenant = await addTenant(site);
+	const [mirrored, clerk, vercel] = await Promise.all(
+		["mirrored", "clerk", "vercel"].map((name) => addProject(site, tenant, name)),
+	);
+	if (!mirrored || !clerk || !vercel) throw new Error("Three projects were asked for.");
+	const inbound = await startInbound(site, tenant, mirrored, randomOf(1));
+	const publishing = startPublishing(site, tenant, randomOf(2));
+	const connecting = [
+		startConnecting(site, tenant, "clerk", clerk),
+		startConnecting(site, tenant, "vercel", vercel),
+	];
+	const kills = await killAtRandom(site, seconds, randomOf(3));
+	await Promise.all([publishing.stop(), inbound.stop()]);
+	const ends = await Promise.all(connecting.map((each) => each.stop()));
+	const reckoning = await reckon(site, { tenant, publishing, inbound, connecting }, kills);
+	const unconnected = ends.filter((end) => end !== "completed").map((end) => `a connection has ${end}`);
+	return {
+		...reckoning,
+		lost: [...reckoning.lost, ...unconnected],
+		seed,
+		kills: kills.length,
+		events: publishing.taken.size,
+		webhooks: inbound.takenIds.size,
+		connections: connecting.reduce((sum, each) => sum + each.connections(), 0),
+		repeated: site.repeated(),
+		resumeMs: resumes(kills, site.listener.arrivals),
+	};
+}
+
+function resumes(kills: readonly Kill[], arrivals: readonly number[]): number[] {
+	const waits = kills.map(({ at }) => {
+		const next = arrivals.find((arrival) => arrival >= at);
+		return next === undefined ? Number.POSITIVE_INFINITY : next - at;
+	});
+	return waits.toSorted((left, right) => left - right);
+}
+
+/** What is wrong with a round, a line each; none when all is well. */
+export function faultsOf({ lost, stuck, unexplained, duplicated, held }: Round): string[] {
+	return [
+		...lost.map((each) => `lost: ${each}`),
+		...stuck.map((each) => `stuck: ${each}`),
+		...unexplained.map((each) => `sent twice, and not held at a kill: ${each}`),
+		...(duplicated > held ? [`duplicated ${duplicated}, held at the kills ${held}`] : []),
+	];
+}
