@@ -34,6 +34,7 @@ const variables = {
 	ADMIN_TOKEN: optional(minLength(16)),
 	BOOTSTRAP: optional(boolean),
 	ROLE: { read: oneOf("all", "api", "worker"), fallback: "all" as const },
+	DB_BACKEND: { read: oneOf("postgres", "citus"), fallback: "postgres" as const },
 	NODE_ENV: optional((text: string) => text),
 	PROJECT_CLUSTER_URL: optional(postgresUrl),
 	PROJECT_PUBLIC_HOST: optional(hostName),
@@ -132,6 +133,8 @@ function shape(values: Values) {
 		adminToken: values.ADMIN_TOKEN,
 		bootstrap: values.BOOTSTRAP ?? values.NODE_ENV !== "production",
 		role: values.ROLE,
+		/** Citus: the growing tables are distributed over its nodes, by organization. */
+		dbBackend: values.DB_BACKEND,
 		projectCluster: {
 			url: values.PROJECT_CLUSTER_URL,
 			publicHost: values.PROJECT_PUBLIC_HOST,

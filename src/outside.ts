@@ -5,7 +5,7 @@ import { createMeters } from "./meters.ts";
 import { type AddressGuard, createAddressGuard, type Resolver } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
-import { type DatabasePool, openDatabase, readServerMajor } from "./platform/db.ts";
+import { type DatabasePool, hasCitus, openDatabase, readServerMajor } from "./platform/db.ts";
 import { watchEventLoop } from "./platform/event-loop.ts";
 import { createTenantHosts } from "./platform/guarded-connector.ts";
 import { createMetrics } from "./platform/metrics.ts";
@@ -41,8 +41,11 @@ export class StartRefused extends Error {}
 
 const postgresMajorMin = 15;
 
-/** Throws StartRefused unless the control database can be reached and is recent enough. */
-export async function requireDatabase(databaseUrl: string): Promise<void> {
+/** Throws StartRefused unless the control database can be reached and is what the configuration says. */
+export async function requireDatabase(
+	databaseUrl: string,
+	{ dbBackend }: Pick<Config, "dbBackend">,
+): Promise<void> {
 	let major: number;
 	try {
 		major = await readServerMajor(databaseUrl);
@@ -50,10 +53,16 @@ export async function requireDatabase(databaseUrl: string): Promise<void> {
 		const reason = cause instanceof Error ? cause.message || cause.name : String(cause);
 		throw new StartRefused(`The database that DATABASE_URL names cannot be used: ${reason}.`, { cause });
 	}
-	if (major >= postgresMajorMin) return;
-	throw new StartRefused(
-		`DATABASE_URL names a Postgres ${major}: the server needs ${postgresMajorMin} or later.`,
-	);
+	if (major < postgresMajorMin) {
+		throw new StartRefused(
+			`DATABASE_URL names a Postgres ${major}: the server needs ${postgresMajorMin} or later.`,
+		);
+	}
+	if (dbBackend === "citus" && !(await hasCitus(databaseUrl))) {
+		throw new StartRefused(
+			"DB_BACKEND=citus needs Citus in the database that DATABASE_URL names: run `create extension citus` there.",
+		);
+	}
 }
 
 /** Opens everything that reaches out of the process. Throws StartRefused when the database needs keys not given. */
@@ -66,6 +75,8 @@ export async function openOutside(ground: Ground) {
 	const clock = createDatabaseClock(database);
 	await clock.sync();
 	const runsTasks = config.role !== "api";
+	// Citus plans a statement for the values of each call.
+	const plansByKey = config.dbBackend === "postgres";
 	const asking = ground.resolver === undefined ? {} : { resolver: ground.resolver };
 	const webhookGuard = createAddressGuard({ allow: config.webhookAllowedNetworks, ...asking });
 	const databaseGuard = createAddressGuard({ allow: config.projectDbAllowedNetworks, ...asking });
@@ -78,19 +89,19 @@ export async function openOutside(ground: Ground) {
 		backlogPool: openPool(ground, "backlog", {
 			connectionsMax: 1,
 			statementTimeoutMs: 2_000,
-			plansByKey: true,
+			plansByKey,
 		}),
 		/** The delivery engine's own connections: a busy API never keeps it from writing what was sent. */
 		enginePool: openPool(ground, "engine", {
 			connectionsMax: 4,
 			statementTimeoutMs: 15_000,
-			plansByKey: true,
+			plansByKey,
 		}),
 		claimPool: openPool(ground, "claims", {
 			connectionsMax: 3,
 			statementTimeoutMs: 15_000,
 			synchronousCommit: "off",
-			plansByKey: true,
+			plansByKey,
 		}),
 		clock,
 		queue: createQueue<TaskData>({

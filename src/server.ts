@@ -33,8 +33,8 @@ const sweepMs = 5_000;
  */
 export async function startServer(ground: Ground): Promise<RunningServer> {
 	const { config, log } = ground;
-	await requireDatabase(ground.databaseUrl);
-	await migrateDatabase(ground.databaseUrl);
+	await requireDatabase(ground.databaseUrl, config);
+	await migrateDatabase(ground.databaseUrl, config.dbBackend);
 	const outside = await openOutside(ground);
 	const { queue, runsTasks } = outside;
 	const { settleWindowMs } = ground;
@@ -58,6 +58,7 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 	});
 	const stop = once(() => stopAll(app, engine, outside, loops));
 	try {
+		if (config.dbBackend === "citus") await requireSending(engine);
 		await closeCluster(ctx, ground.databaseUrl);
 		await refreshAddresses(ctx);
 		for (const loop of Object.values(loops)) loop.start();
@@ -69,6 +70,19 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 	} catch (error) {
 		await stop();
 		throw error;
+	}
+}
+
+/** Not every statement can be distributed: better no server than one that takes events and cannot send them. */
+async function requireSending(engine: Engine): Promise<void> {
+	try {
+		await engine.prove();
+	} catch (cause) {
+		const reason = cause instanceof Error ? cause.message : String(cause);
+		throw new StartRefused(
+			`With DB_BACKEND=citus this release cannot send deliveries: Citus refuses one of its statements (${reason}).`,
+			{ cause },
+		);
 	}
 }
 

@@ -121,6 +121,15 @@ export const cases: Record<string, Case> = {
 		],
 		bad: ["yes", "TRUE", "2"],
 	},
+	DB_BACKEND: {
+		read: (config) => config.dbBackend,
+		fallback: "postgres",
+		good: [
+			["postgres", "postgres"],
+			["citus", "citus"],
+		],
+		bad: ["Citus", "mysql", "pg"],
+	},
 	ROLE: {
 		read: (config) => config.role,
 		fallback: "all",

@@ -11,10 +11,11 @@ export const migrateCommand: Command = {
 	details: "An embedded database must not be in use by a server.",
 	options: {},
 	run: async (_options, { env }) => {
-		const postgres = await openPostgres(readConfig(env), createCliLog());
+		const config = readConfig(env);
+		const postgres = await openPostgres(config, createCliLog());
 		try {
-			await requireDatabase(postgres.databaseUrl);
-			await migrateDatabase(postgres.databaseUrl);
+			await requireDatabase(postgres.databaseUrl, config);
+			await migrateDatabase(postgres.databaseUrl, config.dbBackend);
 			await installQueue(postgres.databaseUrl);
 		} finally {
 			await postgres.stop();

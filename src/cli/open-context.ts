@@ -30,7 +30,7 @@ export async function withContext<Result>(
 	const log = createCliLog();
 	const postgres = await sharePostgres(config, log);
 	try {
-		await requireDatabase(postgres.databaseUrl);
+		await requireDatabase(postgres.databaseUrl, config);
 		if (!(await isMigratedAt(postgres.databaseUrl))) {
 			throw new StartRefused(
 				"The database is not at this version's schema: run `npm run cli -- migrate` first.",

@@ -142,6 +142,15 @@ export function readServerMajor(url: string): Promise<number> {
 	});
 }
 
+/** Whether a database has what distributes tables. */
+export function hasCitus(url: string): Promise<boolean> {
+	return onConnection({ connectionString: url }, async (client) => {
+		const asked =
+			"select from pg_proc where proname = 'create_distributed_table' and pg_function_is_visible(oid)";
+		return (await client.query(asked)).rowCount !== 0;
+	});
+}
+
 /** Runs `work` on a connection of its own, which ends with it. */
 export async function onConnection<Result>(
 	config: pg.ClientConfig,

@@ -8,6 +8,10 @@ import { sqlState } from "./db-errors.ts";
 import { ensurePartitions } from "./partitions.ts";
 
 const folder = fileURLToPath(new URL("../../migrations", import.meta.url));
+const citus = {
+	migrationsFolder: fileURLToPath(new URL("../../migrations/citus", import.meta.url)),
+	migrationsTable: "__citus_migrations",
+};
 const lockKey = 7_266_001;
 /** Shorter than Postgres waits before it looks for a deadlock (1 s): of two that wait for each other, we give way. */
 const lockTimeoutMs = 700;
@@ -18,15 +22,20 @@ let newestMs: number | undefined;
 
 /**
  * Brings the control database to the newest schema, once, however many replicas start together. Servers of the
- * release before go on meanwhile: what a statement of theirs holds is waited for only briefly, again and again.
+ * release before go on meanwhile: what a statement of theirs holds is waited for only briefly, again and again. With
+ * `citus` its growing tables are distributed too.
  */
-export async function migrateDatabase(url: string): Promise<void> {
+export async function migrateDatabase(
+	url: string,
+	backend: "postgres" | "citus" = "postgres",
+): Promise<void> {
 	// Closing the session frees the lock too, whatever happened.
 	await onConnection({ connectionString: url, application_name: "capydb-migrate" }, async (client) => {
 		await client.query("select pg_advisory_lock($1)", [lockKey]);
 		await client.query(`set lock_timeout = '${lockTimeoutMs}ms'`);
 		await givingWay(async () => {
 			await migrate(drizzle({ client }), { migrationsFolder: folder });
+			if (backend === "citus") await migrate(drizzle({ client }), citus);
 			await ensurePartitions(async (statement) => (await client.query(statement)).rows);
 		});
 	});

@@ -32,14 +32,16 @@ export async function dropPartitions(
 	run: (statement: string) => Promise<Record<string, unknown>[]>,
 	keepFrom: Date,
 ): Promise<string[]> {
-	const rows = await run(`select c.relname as name, p.relname as parent, i.inhdetachpending as is_cut_off
+	const rows = await run(`select c.relname as name, p.relname as parent, i.inhdetachpending as is_cut_off,
+			to_regclass('pg_dist_partition') is not null as is_citus
 		from pg_class c left join pg_inherits i on i.inhrelid = c.oid left join pg_class p on p.oid = i.inhparent
 		where c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace
 			and c.relname ~ '^(${partitionedTables.join("|")})_[0-9]{8}$'
 		order by c.relname`);
 	const old = rows.filter(({ name }) => weekOf(String(name)).getTime() + weekMs <= keepFrom.getTime());
-	for (const { name, parent, is_cut_off: isCutOff } of old) {
-		if (parent !== null) {
+	for (const { name, parent, is_cut_off: isCutOff, is_citus: isCitus } of old) {
+		// Citus refuses to detach concurrently: there it is dropped where it is.
+		if (parent !== null && !isCitus) {
 			const how = isCutOff ? "finalize" : "concurrently";
 			await run(`alter table "${parent}" detach partition "${name}" ${how}`);
 		}

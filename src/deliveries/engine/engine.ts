@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { auditStore } from "../../audit/store.ts";
 import type { Config } from "../../config.ts";
 import type { Context } from "../../context.ts";
@@ -22,6 +23,8 @@ import { createWaker } from "./waker.ts";
 
 export type Engine = {
 	start(): void;
+	/** Runs the statements that sending needs, on nothing. Throws what the database refuses. */
+	prove(): Promise<void>;
 	/** Marks lanes as due and gets them served, here or on a replica that runs tasks. */
 	wake(endpointIds: readonly EndpointId[]): void;
 	/** Looks for due deliveries now. */
@@ -53,6 +56,8 @@ type EngineOptions = {
 };
 
 const settleMarginMs = 15_000;
+/** What claims nothing. */
+const noLimits = { rows: 0, lanes: 0, endpointMax: 0, busy: [], fullOrganizations: [], leaseMs: 0 };
 const sweepMs = 5_000;
 
 /** Puts the parts of the delivery engine together. */
@@ -74,6 +79,7 @@ export function createEngine(options: EngineOptions): Engine {
 		log,
 		windowMs: options.settleWindowMs,
 	});
+	const claims = claimStore(claimPool);
 	const dispatcher = createDispatcher({
 		sender,
 		openKeys: openedOnce((sealed, place) => signingKeys(vault.open(sealed, place))),
@@ -81,7 +87,7 @@ export function createEngine(options: EngineOptions): Engine {
 		clock,
 		log,
 		settler: measured(settler, options),
-		claims: claimStore(claimPool),
+		claims,
 		retryScheduleSeconds: config.webhook.retryScheduleSeconds,
 		concurrency: config.webhook.concurrency,
 		endpointConcurrency: config.webhook.endpointConcurrency,
@@ -109,6 +115,11 @@ export function createEngine(options: EngineOptions): Engine {
 			if (!runs) return;
 			dispatcher.start();
 			sweeping.start();
+		},
+		prove: async () => {
+			await claims.claim(randomUUID(), noLimits);
+			await settling.stores.settle.settle([]);
+			await lanes.sweep();
 		},
 		wake: waker.wake,
 		poke: dispatcher.poke,
