@@ -33,6 +33,7 @@ const homes = {
 	"@fastify/swagger": ["^src/http/openapi\\.ts$"],
 	"@fastify/swagger-ui": ["^src/http/openapi\\.ts$"],
 	"@fastify/type-provider-typebox": ["^src/app\\.ts$"],
+	"@opentelemetry/[a-z-]+": ["^src/platform/open-telemetry\\.ts$"],
 	"@sinclair/typebox": ["^src/http/", "[/-]routes\\.ts$", "[/-]wire\\.ts$", "^src/providers/"],
 	"better-auth": ["^src/providers/better-auth/plugin/"],
 	ajv: ["^src/http/schemas\\.ts$"],

@@ -37,6 +37,7 @@ import { useOpenApi } from "./http/openapi.ts";
 import { useAddressLimit } from "./http/rate-limit.ts";
 import { useRequestLog } from "./http/request-log.ts";
 import { useSchemas } from "./http/schemas.ts";
+import { useRequestTracing } from "./http/tracing.ts";
 import { inboundEventRoutes } from "./inbound/event-routes.ts";
 import { inboundRoutes } from "./inbound/routes.ts";
 import { integrationRoutes } from "./integrations/routes.ts";
@@ -102,6 +103,7 @@ export async function buildApp(ctx: Context, surroundings: Surroundings): Promis
 	const methods = trackMethods(app);
 	useSchemas(app);
 	useErrorHandler(app);
+	useRequestTracing(app, ctx.tracing);
 	useRequestRules(app);
 	useRequestLog(app, ctx.log);
 	useRequestMetrics(app, ctx.meters.request);

@@ -10,6 +10,7 @@ import {
 	trustProxy,
 	webUrl,
 } from "./config-addresses.ts";
+import { ratio, samplers, tracing } from "./config-tracing.ts";
 import { schedulePattern } from "./deliveries/engine/retry-schedule.ts";
 
 /** A variable of the environment: how its text becomes a value, and what holds when it is not set. */
@@ -69,6 +70,17 @@ const variables = {
 		read: oneOf("trace", "debug", "info", "warn", "error", "silent"),
 		fallback: "info" as const,
 	},
+	OTEL_SDK_DISABLED: { read: boolean, fallback: false },
+	OTEL_TRACES_EXPORTER: optional(oneOf("otlp", "none")),
+	OTEL_EXPORTER_OTLP_ENDPOINT: optional(webUrl),
+	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: optional(webUrl),
+	OTEL_EXPORTER_OTLP_PROTOCOL: optional(oneOf("http/protobuf")),
+	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: optional(oneOf("http/protobuf")),
+	OTEL_SERVICE_NAME: { read: (text: string) => text, fallback: "capydb-integrations" },
+	OTEL_TRACES_SAMPLER: { read: oneOf(...samplers), fallback: "parentbased_always_on" as const },
+	OTEL_TRACES_SAMPLER_ARG: { read: ratio, fallback: 1 },
+	OTEL_BSP_SCHEDULE_DELAY: { read: integer(1, 600_000), fallback: 5_000 },
+	OTEL_BSP_MAX_QUEUE_SIZE: { read: integer(1, 1_000_000), fallback: 2_048 },
 } satisfies Record<string, Variable<unknown>>;
 
 type Values = {
@@ -176,6 +188,7 @@ function shape(values: Values) {
 			endpointConcurrency: values.WEBHOOK_ENDPOINT_CONCURRENCY,
 		},
 		logLevel: values.LOG_LEVEL,
+		tracing: tracing(values),
 	};
 }
 

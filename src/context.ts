@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { EndpointId, IntegrationId, JobId } from "./core/ids.ts";
 import type { Log } from "./core/log.ts";
+import type { Tracing } from "./core/tracing.ts";
 import { backlogStore } from "./deliveries/backlog-store.ts";
 import { byHandStore } from "./deliveries/by-hand-store.ts";
 import { pauseStore } from "./deliveries/pause-store.ts";
@@ -13,7 +14,7 @@ import { branchStore } from "./deployments/branch-store.ts";
 import { deploymentStore } from "./deployments/store.ts";
 import { sealedStore } from "./encryption/store.ts";
 import { pushedVariableStore } from "./env-sync/store.ts";
-import { publishEvents } from "./events/publish-events.ts";
+import { writeEvents } from "./events/publish-events.ts";
 import { publishStore } from "./events/publish-store.ts";
 import { createPublishTogether, type PublishTogether } from "./events/publish-together.ts";
 import { eventStore } from "./events/store.ts";
@@ -62,6 +63,7 @@ export type Context = {
 	config: Config;
 	log: Log;
 	meters: Meters;
+	tracing: Tracing;
 	/** The database's time. */
 	clock: Clock;
 	/** Names this process in `claimed_by` and in the log. */
@@ -86,7 +88,10 @@ export type Context = {
 	postgresTools: PostgresTools;
 };
 
-export type Transaction = Pick<Context, "stores" | "tasks" | "wakeDeliveries" | "clock" | "config" | "vault">;
+export type Transaction = Pick<
+	Context,
+	"stores" | "tasks" | "wakeDeliveries" | "clock" | "config" | "vault" | "tracing"
+>;
 
 /** The outside parts that a context is made of. */
 export type ContextParts = Omit<Context, "stores" | "tasks" | "transaction" | "publishTogether"> & {
@@ -99,7 +104,7 @@ export function createContext({ database, queue, ...parts }: ContextParts): Cont
 	return {
 		...parts,
 		stores,
-		publishTogether: createPublishTogether((events) => publishEvents({ ...parts, stores }, events)),
+		publishTogether: createPublishTogether((events) => writeEvents({ ...parts, stores }, events)),
 		tasks: queue.tasks,
 		transaction: async (work) => {
 			const woken: EndpointId[] = [];
@@ -111,6 +116,7 @@ export function createContext({ database, queue, ...parts }: ContextParts): Cont
 					clock: parts.clock,
 					config: parts.config,
 					vault: parts.vault,
+					tracing: parts.tracing,
 				}),
 			);
 			parts.wakeDeliveries(woken);

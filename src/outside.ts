@@ -1,6 +1,7 @@
 import type { Config } from "./config.ts";
 import type { TaskData } from "./context.ts";
 import type { Log } from "./core/log.ts";
+import { noTracing, type Tracing } from "./core/tracing.ts";
 import { createMeters } from "./meters.ts";
 import { type AddressGuard, createAddressGuard, type Resolver } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
@@ -72,6 +73,7 @@ export async function openOutside(ground: Ground) {
 	await refuseUnknownKeys(database, ground.keys);
 	const metrics = createMetrics({ ofProcess: config.metricsToken !== null });
 	const meters = createMeters(metrics);
+	const tracing = await openTracing(ground);
 	const clock = createDatabaseClock(database);
 	await clock.sync();
 	const runsTasks = config.role !== "api";
@@ -84,6 +86,7 @@ export async function openOutside(ground: Ground) {
 		database,
 		metrics,
 		meters,
+		tracing,
 		eventLoop: watchEventLoop(),
 		/** Counts what waits; a busy API never hides that it is busy. */
 		backlogPool: openPool(ground, "backlog", {
@@ -110,6 +113,7 @@ export async function openOutside(ground: Ground) {
 			connectionsMax: 6,
 			runsTasks,
 			onTask: meters.task,
+			tracing,
 		}),
 		runsTasks,
 		webhookGuard,
@@ -134,11 +138,28 @@ export async function openOutside(ground: Ground) {
 
 /** Closes what `openOutside` opened. The queue has stopped before: its tasks need the rest. */
 export async function closeOutside(outside: Outside): Promise<void> {
-	const { eventLoop, queue, sender, projectDatabases, backlogPool, claimPool, enginePool, database } =
-		outside;
+	const {
+		eventLoop,
+		queue,
+		sender,
+		projectDatabases,
+		backlogPool,
+		claimPool,
+		enginePool,
+		database,
+		tracing,
+	} = outside;
 	eventLoop.close();
-	for (const part of [queue, sender, projectDatabases, backlogPool, claimPool, enginePool, database])
-		await part.close();
+	const parts = [queue, sender, projectDatabases, backlogPool, claimPool, enginePool, database, tracing];
+	for (const part of parts) await part.close();
+}
+
+/** What traces with is not even loaded where nothing asks for traces. */
+async function openTracing({ config, log, replica }: Ground): Promise<Tracing> {
+	const { url, ...options } = config.tracing;
+	if (url === null) return noTracing;
+	const { createTracing } = await import("./platform/open-telemetry.ts");
+	return createTracing({ ...options, url, log, replica });
 }
 
 function openPool(

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import type { readConfig } from "../src/config.ts";
+import { badWebUrls, tracingCases } from "./tracing/config-cases.ts";
 
 type Config = ReturnType<typeof readConfig>;
 
@@ -47,7 +48,7 @@ const webUrl = {
 		["https://api.example.com", "https://api.example.com"],
 		["http://127.0.0.1:3000/prefix/", "http://127.0.0.1:3000/prefix"],
 	] as [string, unknown][],
-	bad: ["bare.host.test", "ftp://x", "https://x/?a=b", "https://x/#a", "https://me@x", "https://:secret@x"],
+	bad: badWebUrls,
 };
 const cidrs = {
 	good: [
@@ -272,4 +273,5 @@ export const cases: Record<string, Case> = {
 		],
 		bad: ["loud", "INFO"],
 	},
+	...tracingCases,
 };

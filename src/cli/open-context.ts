@@ -26,7 +26,11 @@ export async function withContext<Result>(
 	work: (ctx: Context) => Promise<Result>,
 ): Promise<Result> {
 	// Nothing scrapes a command.
-	const config: Config = { ...readConfig(env), role: "api", metricsToken: null };
+	const config: Config = {
+		...readConfig({ ...env, OTEL_SDK_DISABLED: "true" }),
+		role: "api",
+		metricsToken: null,
+	};
 	const log = createCliLog();
 	const postgres = await sharePostgres(config, log);
 	try {

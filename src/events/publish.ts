@@ -3,7 +3,7 @@ import { AppError, invalid } from "../core/errors.ts";
 import { isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
 import type { NewEvent, WebhookEvent } from "./event.ts";
 import { isServerType } from "./event-types.ts";
-import { publishEvents } from "./publish-events.ts";
+import { publishEvents, tracePublishing } from "./publish-events.ts";
 
 /** An event as a publisher sent it; `data` is the source of the value. */
 export type PublishInput = {
@@ -23,7 +23,7 @@ const deliveriesInBatchMax = 50_000;
  * someone else and for a batch that would make too many deliveries; a 413 for an event that is too large.
  */
 export async function publish(
-	ctx: Pick<Context, "stores" | "wakeDeliveries" | "clock" | "config" | "publishTogether">,
+	ctx: Pick<Context, "stores" | "wakeDeliveries" | "clock" | "config" | "publishTogether" | "tracing">,
 	{ organizationId, events }: Input,
 ): Promise<{ events: WebhookEvent[]; deliveries: number }> {
 	const checked = await checkEvents(ctx, organizationId, events);
@@ -38,7 +38,9 @@ export async function publish(
 	}
 	const [first, ...others] = fresh;
 	const isLone = first && others.length === 0;
-	const published = isLone ? [await ctx.publishTogether(first)] : await publishEvents(ctx, fresh);
+	const published = isLone
+		? await tracePublishing(ctx, fresh, async () => [await ctx.publishTogether(first)])
+		: await publishEvents(ctx, fresh);
 	const distinct = new Map(published.map((event) => [event.id, event]));
 	return {
 		events: places.map((place) => published[place] as WebhookEvent),

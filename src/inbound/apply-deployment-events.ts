@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { traced } from "../core/tracing.ts";
 import { ensureBranchDatabase } from "../deployments/ensure-branch-database.ts";
 import { recordDeployment } from "../deployments/record-deployment.ts";
 import type { Integration } from "../integrations/integration.ts";
@@ -7,6 +8,7 @@ import type {
 	DeploymentProvider,
 	Deployment as ReportedDeployment,
 } from "../providers/deployment-provider.ts";
+import { applySpan } from "./apply-span.ts";
 import type { InboundWebhook } from "./inbound-webhook.ts";
 
 type Target = { integration: Integration; provider: DeploymentProvider };
@@ -29,7 +31,11 @@ export async function applyDeploymentEvents(
 			// The rest is for another process.
 			if (signal.aborted)
 				return ctx.tasks.send("inbound.apply", { integrationId }, { singletonKey: integrationId });
-			await apply(ctx, target, webhook);
+			await traced(
+				ctx.tracing,
+				() => applySpan([webhook]),
+				() => apply(ctx, target, webhook),
+			);
 		}
 		if (webhooks.length === 0) return;
 	}

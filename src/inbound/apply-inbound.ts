@@ -2,6 +2,7 @@ import type { Context } from "../context.ts";
 import { AppError } from "../core/errors.ts";
 import { exhaustive } from "../core/exhaustive.ts";
 import type { IntegrationId } from "../core/ids.ts";
+import { traced } from "../core/tracing.ts";
 import type { NewEvent } from "../events/event.ts";
 import { publishEvents } from "../events/publish-events.ts";
 import { activateIntegration } from "../integrations/activate-integration.ts";
@@ -20,6 +21,7 @@ import {
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
 import { userEventData } from "../user-sync/synced-user.ts";
 import { applyDeploymentEvents } from "./apply-deployment-events.ts";
+import { applySpan } from "./apply-span.ts";
 import { type InboundWebhook, runOf } from "./inbound-webhook.ts";
 import { type Reading, readChanges } from "./read-changes.ts";
 import type { InboundOutcome } from "./store.ts";
@@ -45,7 +47,11 @@ export async function applyInbound(ctx: Context, { integrationId, signal }: Inpu
 		while (!signal.aborted) {
 			const webhooks = await ctx.stores.inbound.listWaiting(integrationId, batchSize);
 			if (webhooks.length === 0) break;
-			await applyBatch(ctx, found, webhooks, signal);
+			await traced(
+				ctx.tracing,
+				() => applySpan(webhooks),
+				() => applyBatch(ctx, found, webhooks, signal),
+			);
 		}
 		// The rest is for another process.
 		if (signal.aborted)

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Context, Transaction } from "../context.ts";
 import type { JobId } from "../core/ids.ts";
+import { type Span, type SpanStart, traced } from "../core/tracing.ts";
 import type { NewEvent } from "../events/event.ts";
 import { publishEvents } from "../events/publish-events.ts";
 import { brokenConstraint } from "../platform/db-errors.ts";
@@ -29,27 +30,11 @@ export async function runJob(ctx: Context, { jobId, types, signal }: Input): Pro
 	if (!job) return;
 	const type = types[job.type];
 	if (!type) throw new Error(`No such type of job: ${job.type}`);
-	const log = stepLog(ctx, job, claimId, signal);
-	const startedAt = performance.now();
-	const measure = (outcome: "completed" | "retried" | "failed") =>
-		ctx.meters.jobAttempt(job.type, outcome, (performance.now() - startedAt) / 1000);
-	try {
-		const settlement = await type.run(ctx, log.run);
-		await settle(ctx, job, claimId, { state: "completed", stdout: log.text() }, settlement);
-		measure("completed");
-	} catch (error) {
-		if (error instanceof JobClaimLost) return;
-		// A stop is nobody's failure: the task goes back, and the same attempt goes on elsewhere.
-		if (signal.aborted) throw error;
-		const failure = classifyFailure(error);
-		ctx.log.warn(
-			{ job_id: job.id, type: job.type, classification: failure.classification, err: error },
-			"job attempt failed",
-		);
-		// Of a long list each stretch may end in a provider's limit: that is no attempt that failed.
-		const isCounted = failure.classification !== "rate_limited" || !log.hasProgressed();
-		measure(await settleFailure(ctx, { job, claimId, failure, isCounted, stdout: log.text(), type }));
-	}
+	await traced(
+		ctx.tracing,
+		() => jobSpan(job),
+		(span) => runClaimed(ctx, { job, claimId, type, signal, span }),
+	);
 }
 
 /** Null when there is nothing to do: it has ended, or another job has the resource and this one waits its turn. */
@@ -64,6 +49,47 @@ async function claim(ctx: Context, jobId: JobId, claimId: string): Promise<Job |
 			await ctx.tasks.send(taskOf(job.type), { jobId }, options);
 		}
 		return null;
+	}
+}
+
+function jobSpan({ id, type, organizationId, projectId, attempts }: Job): SpanStart {
+	return {
+		name: `job ${type}`,
+		kind: "internal",
+		attributes: {
+			"capydb.job_id": id,
+			"capydb.job_type": type,
+			"capydb.job_attempt": attempts,
+			"capydb.organization_id": organizationId,
+			...(projectId !== null && { "capydb.project_id": projectId }),
+		},
+	};
+}
+
+type Claimed = { job: Job; claimId: string; type: JobType; signal: AbortSignal; span: Span };
+
+async function runClaimed(ctx: Context, { job, claimId, type, signal, span }: Claimed): Promise<void> {
+	const log = stepLog(ctx, job, claimId, signal);
+	const startedAt = performance.now();
+	const measure = (outcome: "completed" | "retried" | "failed") =>
+		ctx.meters.jobAttempt(job.type, outcome, (performance.now() - startedAt) / 1000);
+	try {
+		const settlement = await type.run(ctx, log.run);
+		await settle(ctx, job, claimId, { state: "completed", stdout: log.text() }, settlement);
+		measure("completed");
+	} catch (error) {
+		if (error instanceof JobClaimLost) return;
+		// A stop is nobody's failure: the task goes back, and the same attempt goes on elsewhere.
+		if (signal.aborted) throw error;
+		const failure = classifyFailure(error);
+		span.fail(failure.classification);
+		ctx.log.warn(
+			{ job_id: job.id, type: job.type, classification: failure.classification, err: error },
+			"job attempt failed",
+		);
+		// Of a long list each stretch may end in a provider's limit: that is no attempt that failed.
+		const isCounted = failure.classification !== "rate_limited" || !log.hasProgressed();
+		measure(await settleFailure(ctx, { job, claimId, failure, isCounted, stdout: log.text(), type }));
 	}
 }
 

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import { fromDrizzle, type Job, PgBoss, type Queue as QueueSettings, type WipData } from "pg-boss";
 import type { Log } from "../core/log.ts";
+import { type SpanStart, type TraceHeaders, type Tracing, traced } from "../core/tracing.ts";
 import type { Database } from "./db.ts";
 
 export type SendOptions = {
@@ -48,6 +49,7 @@ type QueueOptions = {
 	runsTasks: boolean;
 	/** Told of every task that ended here. */
 	onTask(name: string, outcome: "done" | "failed"): void;
+	tracing: Tracing;
 };
 
 const quietMaxMs = 30_000;
@@ -77,7 +79,7 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 	let running = false;
 	const send = (db: ReturnType<typeof fromDrizzle> | undefined): Tasks<TaskData> => ({
 		send: async (name, data, { startAfterSeconds, singletonKey } = {}) => {
-			await boss.send(name, data, {
+			await boss.send(name, withTrace(data, options.tracing), {
 				...(startAfterSeconds === undefined ? {} : { startAfter: Math.ceil(startAfterSeconds) }),
 				...(singletonKey === undefined ? {} : { singletonKey }),
 				...(db === undefined ? {} : { db }),
@@ -142,13 +144,18 @@ async function startWorker(
 	boss: PgBoss,
 	name: string,
 	worker: TaskWorker,
-	{ log, onTask }: Pick<QueueOptions, "log" | "onTask">,
+	{ log, onTask, tracing }: Pick<QueueOptions, "log" | "onTask" | "tracing">,
 ): Promise<void> {
-	const handle = async ([task]: Job<object>[]) => {
+	const handle = async ([task]: Job<Traceable>[]) => {
 		if (!task) return;
 		const startedAt = performance.now();
+		const { trace, ...data } = task.data ?? {};
 		try {
-			await worker.handle(task.data, task.signal);
+			await traced(
+				tracing,
+				() => spanOf(name, task.id, trace),
+				() => worker.handle(data, task.signal),
+			);
 			onTask(name, "done");
 			log.debug({ task: name, ms: Math.round(performance.now() - startedAt) }, "task done");
 		} catch (error) {
@@ -168,4 +175,27 @@ async function startWorker(
 		handle,
 	);
 	if (worker.schedule) await boss.schedule(name, worker.schedule, {}, { missed: "once" });
+}
+
+/** A task continues the trace of who sent it. */
+type Traceable = { trace?: TraceHeaders };
+
+function withTrace(data: object, tracing: Tracing): object & Traceable {
+	const trace = tracing.headers();
+	return Object.keys(trace).length === 0 ? data : { ...data, trace };
+}
+
+function spanOf(name: string, id: string, trace: TraceHeaders | undefined): SpanStart {
+	return {
+		name: `process ${name}`,
+		kind: "consumer",
+		attributes: {
+			"messaging.system": "pg-boss",
+			"messaging.operation.name": "process",
+			"messaging.operation.type": "process",
+			"messaging.destination.name": name,
+			"messaging.message.id": id,
+		},
+		parent: trace ?? "none",
+	};
 }

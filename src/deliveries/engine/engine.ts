@@ -6,6 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import { type EndpointId, timeOf } from "../../core/ids.ts";
 import type { Log } from "../../core/log.ts";
 import { createLoop } from "../../core/loop.ts";
+import type { Tracing } from "../../core/tracing.ts";
 import { publishStore } from "../../events/publish-store.ts";
 import type { Database, DatabasePool } from "../../platform/db.ts";
 import type { Tasks } from "../../platform/queue.ts";
@@ -42,6 +43,7 @@ type EngineOptions = {
 	config: Pick<Config, "webhook">;
 	log: Log;
 	meters: Pick<Context["meters"], "attempt">;
+	tracing: Tracing;
 	clock: Clock;
 	vault: Vault;
 	sender: Sender;
@@ -62,13 +64,14 @@ const sweepMs = 5_000;
 
 /** Puts the parts of the delivery engine together. */
 export function createEngine(options: EngineOptions): Engine {
-	const { config, log, clock, vault, sender, enginePool, claimPool, runs, queue } = options;
+	const { config, log, clock, tracing, vault, sender, enginePool, claimPool, runs, queue } = options;
 	const settling: SettleContext = {
 		stores: createEngineStores(enginePool),
 		transaction: (work) => enginePool.transaction((within) => work(createEngineStores(within))),
 		wake: (endpointIds) => waker.wake(endpointIds),
 		clock,
 		config,
+		tracing,
 	};
 	const settler = createSettler({
 		write: async (results) => {
@@ -85,6 +88,7 @@ export function createEngine(options: EngineOptions): Engine {
 		openKeys: openedOnce((sealed, place) => signingKeys(vault.open(sealed, place))),
 		openHeaders: openedOnce((sealed, place) => JSON.parse(vault.open(sealed, place))),
 		clock,
+		tracing,
 		log,
 		settler: measured(settler, options),
 		claims,

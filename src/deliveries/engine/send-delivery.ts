@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
-import type { Sender, SendOutcome } from "../../platform/sender.ts";
+import { type SpanStart, type Tracing, traced } from "../../core/tracing.ts";
+import type { Sender, SendOutcome, SendRequest } from "../../platform/sender.ts";
 import type { SealedPlace } from "../../platform/vault.ts";
 import type { ClaimedDelivery } from "./claim-store.ts";
 import type { AttemptResult } from "./settle-store.ts";
@@ -12,6 +13,7 @@ export type SendContext = {
 	openKeys: (sealed: string, place: SealedPlace) => SigningKeys;
 	openHeaders: (sealed: string, place: SealedPlace) => Record<string, string>;
 	clock: Clock;
+	tracing: Tracing;
 	retryScheduleSeconds: readonly number[];
 };
 
@@ -26,24 +28,21 @@ export async function sendDelivery(
 	const at = ctx.clock.now();
 	if (delivery.payload === null) return "expired";
 	const body = Buffer.from(delivery.payload);
-	const outcome = await ctx.sender.send({
-		url: delivery.url,
-		body,
-		headers: {
-			...delivery.headers,
-			...openSecretHeaders(ctx, delivery),
-			...signedHeaders({
-				body,
-				eventId: delivery.eventId,
-				eventType: delivery.eventType,
-				deliveryId: delivery.id,
-				keys: delivery.secrets.map(({ id, sealed }) =>
-					ctx.openKeys(sealed, { row: id, column: "endpoint_secrets.secret" }),
-				),
-				at,
-			}),
-		},
-	});
+	const headers = {
+		...delivery.headers,
+		...openSecretHeaders(ctx, delivery),
+		...signedHeaders({
+			body,
+			eventId: delivery.eventId,
+			eventType: delivery.eventType,
+			deliveryId: delivery.id,
+			keys: delivery.secrets.map(({ id, sealed }) =>
+				ctx.openKeys(sealed, { row: id, column: "endpoint_secrets.secret" }),
+			),
+			at,
+		}),
+	};
+	const outcome = await send(ctx, delivery, { url: delivery.url, headers, body });
 	if (outcome.kind === "failed" && outcome.ours) return "not_sent";
 	const verdict = judge({
 		outcome,
@@ -53,6 +52,51 @@ export async function sendDelivery(
 		random: Math.random(),
 	});
 	return { delivery, verdict, at, durationMs: Math.round(outcome.durationMs), ...responseOf(outcome) };
+}
+
+/** In a trace of its own: it may be made hours after the event was published, by any replica. */
+async function send(
+	{ sender, tracing }: Pick<SendContext, "sender" | "tracing">,
+	delivery: ClaimedDelivery,
+	request: SendRequest,
+): Promise<SendOutcome> {
+	if (!tracing.isOn) return sender.send(request);
+	return traced(
+		tracing,
+		() => attemptSpan(delivery),
+		async (span) => {
+			const outcome = await sender.send({ ...request, headers: { ...request.headers, ...span.headers() } });
+			if (outcome.kind === "failed") span.fail(outcome.errorCode);
+			else {
+				span.set({ "http.response.status_code": outcome.status });
+				if (outcome.status < 200 || outcome.status > 299) span.fail(String(outcome.status));
+			}
+			return outcome;
+		},
+	);
+}
+
+/** By OpenTelemetry's conventions for HTTP clients, without `url.full`: its path and query may hold secrets. */
+function attemptSpan(delivery: ClaimedDelivery): SpanStart {
+	const url = URL.parse(delivery.url);
+	return {
+		name: "POST",
+		kind: "client",
+		attributes: {
+			"http.request.method": "POST",
+			"http.request.resend_count": delivery.attempts - 1,
+			...(url && {
+				"server.address": url.hostname,
+				"server.port": Number(url.port) || (url.protocol === "https:" ? 443 : 80),
+			}),
+			"messaging.message.id": delivery.eventId,
+			"capydb.organization_id": delivery.organizationId,
+			"capydb.endpoint_id": delivery.endpointId,
+			"capydb.delivery_id": delivery.id,
+			"capydb.event_type": delivery.eventType,
+		},
+		parent: "none",
+	};
 }
 
 function openSecretHeaders(ctx: SendContext, delivery: ClaimedDelivery): Record<string, string> {

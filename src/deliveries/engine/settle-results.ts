@@ -4,6 +4,7 @@ import type { Config } from "../../config.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { EndpointId } from "../../core/ids.ts";
 import { systemActor } from "../../core/principal.ts";
+import type { Tracing } from "../../core/tracing.ts";
 import type { NewEvent } from "../../events/event.ts";
 import { operationalTypes } from "../../events/event-types.ts";
 import { publishEvents } from "../../events/publish-events.ts";
@@ -25,6 +26,7 @@ export type SettleContext = {
 	wake(endpointIds: readonly EndpointId[]): void;
 	clock: Clock;
 	config: Pick<Config, "webhook">;
+	tracing: Tracing;
 };
 
 /**
@@ -55,9 +57,9 @@ async function publishingAfter(
 	const woken: EndpointId[] = [];
 	await ctx.transaction(async (stores) => {
 		const events = await work(stores);
-		const { clock, config } = ctx;
+		const { clock, config, tracing } = ctx;
 		const wakeDeliveries = (endpointIds: readonly EndpointId[]) => void woken.push(...endpointIds);
-		if (events.length > 0) await publishEvents({ stores, clock, config, wakeDeliveries }, events);
+		if (events.length > 0) await publishEvents({ stores, clock, config, tracing, wakeDeliveries }, events);
 	});
 	ctx.wake(woken);
 }
