@@ -130,7 +130,7 @@ describe("what a request asks for and does not wait for", () => {
 		const connected = await collector.find("the connect request", ({ kind, name }) => {
 			return kind === "server" && name.endsWith("/clerk/connect");
 		});
-		const task = await child(connected, "process jobs.run");
+		const task = await child(connected, "process jobs.run_long");
 		expect(task.kind).toBe("consumer");
 		const job = await child(task, "job integration.clerk_backfill");
 		expect(job.traceId).toBe(connected.traceId);

@@ -120,12 +120,7 @@ export function createEngine(options: EngineOptions): Engine {
 			dispatcher.start();
 			sweeping.start();
 		},
-		prove: async () => {
-			await claims.claim(randomUUID(), noLimits);
-			await settling.stores.settle.settle([]);
-			await settling.stores.failures.disableFailing([]);
-			await lanes.sweep();
-		},
+		prove: () => runEmpty(settling, claims, lanes),
 		wake: waker.wake,
 		poke: dispatcher.poke,
 		stop: async (timeoutMs) => {
@@ -138,6 +133,18 @@ export function createEngine(options: EngineOptions): Engine {
 		loops: () => (runs ? { deliveries: dispatcher.isAlive(), delivery_sweep: sweeping.isAlive() } : {}),
 		load: () => ({ inFlight: dispatcher.inFlight(), unsettled: settler.waiting() }),
 	};
+}
+
+/** Every statement that sending needs, with nothing to do. */
+async function runEmpty(
+	{ stores }: SettleContext,
+	claims: ReturnType<typeof claimStore>,
+	lanes: ReturnType<typeof laneStore>,
+): Promise<void> {
+	await claims.claim(randomUUID(), noLimits);
+	await stores.settle.settle([]);
+	await stores.failures.disableFailing([]);
+	await lanes.sweep();
 }
 
 /** Counts each result on its way to the settler. */
