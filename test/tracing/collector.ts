@@ -21,6 +21,8 @@ export type Collector = {
 	requests: ReceivedRequest[];
 	respondWith(rule: ReplyRule): void;
 	spans(): CollectedSpan[];
+	/** The same by post. */
+	batches(): CollectedSpan[][];
 	/** Waits for the first span that holds what is asked of it. */
 	find(what: string, holds: (span: CollectedSpan) => boolean): Promise<CollectedSpan>;
 	/** What a server is started with to send its spans here at once. */
@@ -34,12 +36,14 @@ const errorStatus = 2;
 export async function startCollector(): Promise<Collector> {
 	const { url, requests, respondWith, close } = await startReceiver();
 	onTestFinished(close);
-	const spans = () => requests.flatMap(spansOf);
+	const batches = () => requests.map(spansOf);
+	const spans = () => batches().flat();
 	return {
 		url,
 		requests,
 		respondWith,
 		spans,
+		batches,
 		find: (what, holds) => until(() => spans().find(holds), { what }),
 		env: { OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_BSP_SCHEDULE_DELAY: "5" },
 	};
