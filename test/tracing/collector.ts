@@ -12,7 +12,8 @@ export type CollectedSpan = {
 	parentId: string;
 	attributes: Record<string, unknown>;
 	failed: boolean;
-	service: unknown;
+	/** Attributes of the process. */
+	resource: Record<string, unknown>;
 };
 
 export type Collector = {
@@ -54,14 +55,14 @@ function spansOf({ method, url, headers, body }: ReceivedRequest): CollectedSpan
 	if (method !== "POST" || url !== "/v1/traces") throw new Error(`No such route: ${method} ${url}`);
 	if (headers["content-type"] !== "application/x-protobuf") throw new Error("Not protocol buffers.");
 	return messages(readMessage(body), 1).flatMap((resourceSpans) => {
-		const [resource] = messages(resourceSpans, 1);
-		const service = resource && attributesOf(resource, 1)["service.name"];
+		const [described] = messages(resourceSpans, 1);
+		const resource = described === undefined ? {} : attributesOf(described, 1);
 		const scopes = messages(resourceSpans, 2);
-		return scopes.flatMap((scope) => messages(scope, 2).map((span) => ({ ...spanOf(span), service })));
+		return scopes.flatMap((scope) => messages(scope, 2).map((span) => ({ ...spanOf(span), resource })));
 	});
 }
 
-function spanOf(span: Message): Omit<CollectedSpan, "service"> {
+function spanOf(span: Message): Omit<CollectedSpan, "resource"> {
 	return {
 		traceId: bytes(span, 1).toString("hex"),
 		spanId: bytes(span, 2).toString("hex"),

@@ -7,6 +7,7 @@ import {
 	publish,
 	receiving,
 } from "../deliveries/webhook-server.ts";
+import { startWorker } from "../deliveries/worker-process.ts";
 import {
 	connect,
 	newUser,
@@ -44,7 +45,7 @@ describe("a request", () => {
 			name: "POST /v1/organizations/:orgID/events",
 			parentId: callersSpan,
 			failed: false,
-			service: "hooks",
+			resource: { "service.name": "hooks", "service.instance.id": server.ctx.replica },
 		});
 		expect(request.attributes).toEqual({
 			"http.request.method": "POST",
@@ -151,5 +152,25 @@ describe("what a request asks for and does not wait for", () => {
 		const applied = await child(await child(posted, "process inbound.apply"), "apply webhooks");
 		expect(applied.attributes).toMatchObject({ "capydb.provider": "clerk", "capydb.integration_id": id });
 		expect(await child(applied, "publish events")).toMatchObject({ traceId: posted.traceId });
+	});
+});
+
+describe("a process", () => {
+	it("takes the exporter's own variables, and sends what is left before it ends", async () => {
+		const collector = await startCollector();
+		const api = await startTestServer({ env: { ROLE: "api" } });
+		const process = await startWorker(api, {
+			ROLE: "api",
+			OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+			OTEL_EXPORTER_OTLP_HEADERS: "x-team=hooks",
+			OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=test",
+			OTEL_BSP_SCHEDULE_DELAY: "600000",
+		});
+		await fetch(`${process.url}/v1/me`);
+		expect(collector.requests).toEqual([]);
+		expect(await process.stop()).toEqual({ code: 0, signal: null });
+		expect(collector.spans().map(({ name }) => name)).toContain("GET /v1/me");
+		expect(collector.spans()[0]?.resource).toMatchObject({ "deployment.environment.name": "test" });
+		expect(collector.requests[0]?.headers).toMatchObject({ "x-team": "hooks" });
 	});
 });
