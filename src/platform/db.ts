@@ -37,7 +37,13 @@ const byKey = [
 	...["seqscan", "bitmapscan", "hashjoin", "mergejoin", "material"].map((way) => `-c enable_${way}=off`),
 ];
 
-/** Opens a pool on the control database. Connections are made when first used. */
+/** What an answer may take on its way beyond the time in which Postgres itself gives a statement up. */
+const onTheWayMs = 5_000;
+
+/**
+ * Opens a pool on the control database. Connections are made when first used; one that does not answer, as after the
+ * network between has gone without a word, is closed and its statement refused.
+ */
 export function openDatabase(options: PoolOptions): DatabasePool {
 	const pool = new pg.Pool({
 		connectionString: options.url,
@@ -46,6 +52,7 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 		connectionTimeoutMillis: 5_000,
 		idleTimeoutMillis: 30_000,
 		keepAlive: true,
+		query_timeout: options.statementTimeoutMs + onTheWayMs,
 		options: [
 			`-c statement_timeout=${options.statementTimeoutMs}`,
 			"-c idle_in_transaction_session_timeout=30000",
@@ -77,7 +84,9 @@ export function openDatabase(options: PoolOptions): DatabasePool {
 				await client.query("commit");
 				return result;
 			} catch (error) {
-				await client.query("rollback").catch((rollbackError: Error) => {
+				// The driver takes a time for each statement; its types know it of the connection alone.
+				const rollback = { text: "rollback", query_timeout: onTheWayMs };
+				await client.query(rollback).catch((rollbackError: Error) => {
 					broken = rollbackError;
 				});
 				throw error;

@@ -53,6 +53,8 @@ type QueueOptions = {
 };
 
 const quietMaxMs = 30_000;
+/** Handed on to the driver. A connection that does not answer for so long is closed; pg-boss waits for ever. */
+const forItsPool = { query_timeout: 35_000 };
 
 /** The pg-boss adapter. Tables live in schema `pgboss` of the control database. */
 export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
@@ -60,6 +62,7 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		connectionString: options.url,
 		application_name: "capydb-queue",
 		max: options.connectionsMax,
+		...forItsPool,
 		useListenNotify: options.runsTasks,
 		supervise: options.runsTasks,
 		schedule: options.runsTasks,

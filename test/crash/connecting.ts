@@ -9,8 +9,8 @@ export type Connecting = {
 	provider: "clerk" | "vercel";
 	projectId: string;
 	connections(): number;
-	/** Connects for a last time; returns when its job has ended, and how. */
-	stop(): Promise<string>;
+	/** Connects for a last time; returns when its job has ended. Throws unless that went well. */
+	stop(): Promise<void>;
 };
 
 /** Connects and disconnects without pause, each until it is done. */
@@ -48,7 +48,8 @@ export function startConnecting(
 		stop: async () => {
 			isOver = true;
 			await working;
-			return endOfJob(site, tenant, await connect());
+			const end = await endOfJob(site, tenant, await connect());
+			if (end !== "completed") throw new Error(`The last connection with ${provider} has ${end}.`);
 		},
 	};
 }

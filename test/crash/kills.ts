@@ -45,9 +45,15 @@ async function kill(site: Pick<Site, "sql">, victim: Replica): Promise<Kill> {
 	// What it had asked of Postgres takes effect all the same.
 	const open = "select 1 from pg_stat_activity where application_name = $1";
 	await until(async () => (await site.sql(open, [victim.name])).length === 0, { everyMs: 5 });
-	const rows = await site.sql<{ id: string; attempts: number }>(
-		"select id, attempts from deliveries where state = 'pending' and lease_until > clock_now()",
-	);
-	const leased = rows.map(({ id, attempts }) => ({ deliveryId: fromUuid("whd", id), number: attempts }));
+	const leased = (await site.sql<LeaseRow>(leasedSql)).map(toLease);
 	return { victim: victim.name, wasReady, at, leased };
+}
+
+export const leasedSql =
+	"select id, attempts from deliveries where state = 'pending' and lease_until > clock_now()";
+
+export type LeaseRow = { id: string; attempts: number };
+
+export function toLease({ id, attempts }: LeaseRow): Lease {
+	return { deliveryId: fromUuid("whd", id), number: attempts };
 }

@@ -4,13 +4,14 @@ import { type Exit, type ServerProcess, startServerProcess } from "../journeys/s
 export type Replica = {
 	/** As Postgres knows its connections. */
 	name: string;
-	/** Where it listens; null while it does not. */
+	/** Where it listens; null while it does not, or stands still. */
 	url(): string | null;
 	/** Returns when it is ready, or was killed before that. */
 	start(): Promise<void>;
 	/** kill -9, also while it starts. Returns when the process is gone. */
 	kill(): Promise<void>;
-	signal(name: NodeJS.Signals): void;
+	/** SIGSTOP and SIGCONT. */
+	stand(isStill: boolean): void;
 	/** SIGTERM. */
 	stop(): Promise<Exit | null>;
 	output(): string;
@@ -24,6 +25,7 @@ export function createReplica({ name, dataDir, databaseUrl, env }: ReplicaOption
 	let pid: number | undefined;
 	let server: ServerProcess | undefined;
 	let starting: Promise<void> | undefined;
+	let standsStill = false;
 	let written = "";
 
 	const start = async () => {
@@ -46,7 +48,7 @@ export function createReplica({ name, dataDir, databaseUrl, env }: ReplicaOption
 	};
 	return {
 		name,
-		url: () => server?.url ?? null,
+		url: () => (standsStill ? null : (server?.url ?? null)),
 		start: () => {
 			starting = start();
 			return starting;
@@ -58,14 +60,16 @@ export function createReplica({ name, dataDir, databaseUrl, env }: ReplicaOption
 			process.kill(killed, "SIGKILL");
 			await (running?.exited ?? starting);
 		},
-		signal: (signal) => {
-			if (pid !== undefined) process.kill(pid, signal);
+		stand: (isStill) => {
+			standsStill = isStill;
+			if (pid !== undefined) process.kill(pid, isStill ? "SIGSTOP" : "SIGCONT");
 		},
 		stop: async () => {
 			await starting?.catch(() => undefined);
-			const exit = (await server?.stop()) ?? null;
+			if (standsStill && pid !== undefined) process.kill(pid, "SIGCONT");
+			const stopping = server?.stop();
 			forget();
-			return exit;
+			return (await stopping) ?? null;
 		},
 		output: () => written + (server?.output() ?? ""),
 	};

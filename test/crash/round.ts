@@ -1,11 +1,8 @@
 import { createRandom } from "../hostile/random.ts";
-import { startConnecting } from "./connecting.ts";
-import { startInbound } from "./inbound.ts";
 import { type Kill, killAtRandom } from "./kills.ts";
-import { startPublishing } from "./publishing.ts";
+import { startLoad } from "./load.ts";
 import { type Reckoning, reckon } from "./reckoning.ts";
 import { type Ground, openSite, type Site } from "./site.ts";
-import { addProject, addTenant } from "./tenants.ts";
 
 /** What a round did, and what came of it. */
 export type Round = Reckoning & {
@@ -31,26 +28,12 @@ export async function runRound(ground: Ground, { seed, seconds }: { seed: number
 }
 
 async function play(site: Site, seed: number, seconds: number): Promise<Round> {
-	const randomOf = (part: number) => createRandom(seed * 10 + part);
-	const tenant = await addTenant(site);
-	const [mirrored, clerk, vercel] = await Promise.all(
-		["mirrored", "clerk", "vercel"].map((name) => addProject(site, tenant, name)),
-	);
-	if (!mirrored || !clerk || !vercel) throw new Error("Three projects were asked for.");
-	const inbound = await startInbound(site, tenant, mirrored, randomOf(1));
-	const publishing = startPublishing(site, tenant, randomOf(2));
-	const connecting = [
-		startConnecting(site, tenant, "clerk", clerk),
-		startConnecting(site, tenant, "vercel", vercel),
-	];
-	const kills = await killAtRandom(site, seconds, randomOf(3));
-	await Promise.all([publishing.stop(), inbound.stop()]);
-	const ends = await Promise.all(connecting.map((each) => each.stop()));
-	const reckoning = await reckon(site, { tenant, publishing, inbound, connecting }, kills);
-	const unconnected = ends.filter((end) => end !== "completed").map((end) => `a connection has ${end}`);
+	const load = await startLoad(site, seed, ["clerk", "vercel"]);
+	const kills = await killAtRandom(site, seconds, createRandom(seed));
+	await load.stop();
+	const { publishing, inbound, connecting } = load;
 	return {
-		...reckoning,
-		lost: [...reckoning.lost, ...unconnected],
+		...(await reckon(site, load, kills)),
 		seed,
 		kills: kills.length,
 		events: publishing.taken.size,

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { ensureDatabase } from "../../src/platform/db.ts";
+import { ensureDatabase, onConnection } from "../../src/platform/db.ts";
 import { startEmbeddedPostgres } from "../../src/platform/embedded-postgres.ts";
 import { createClosers } from "../demo/story.ts";
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
@@ -24,7 +24,9 @@ export type Site = {
 	listener: Listener;
 	clerk: FakeClerk;
 	vercel: FakeVercel;
-	/** One statement on the control database. */
+	/** Where the control database is. */
+	databaseUrl: string;
+	/** One statement on it. */
 	sql<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
 	/**
 	 * Asks a replica that listens, and another one when the answer has none of these statuses or none comes, as a
@@ -39,23 +41,47 @@ export type Site = {
 const adminToken = "crash-admin-token-0123456789";
 const clerkUsers = 60;
 
-export type Ground = { clusterUrl: string; folder: string; close(): Promise<void> };
+export type Ground = {
+	clusterUrl: string;
+	folder: string;
+	/** Ends Postgres as a crash does, leaves it away until `meanwhile` is done, and starts it again on its data. */
+	crash(meanwhile: () => Promise<unknown>): Promise<void>;
+	close(): Promise<void>;
+};
 
 /** A Postgres of its own on a throw-away folder. */
 export async function openGround(settings: Record<string, string> = {}): Promise<Ground> {
 	const folder = await mkdtemp(join(tmpdir(), "capydb-crash-"));
 	const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 10 });
 	try {
-		const postgres = await startEmbeddedPostgres({ dataDir: folder, log: silentLog, settings });
-		return { clusterUrl: postgres.url, folder, close: () => postgres.stop().finally(remove) };
+		const start = () => startEmbeddedPostgres({ dataDir: folder, log: silentLog, settings });
+		let postgres = await start();
+		return {
+			clusterUrl: postgres.url,
+			folder,
+			crash: async (meanwhile) => {
+				const pidFile = await readFile(join(folder, "postgres", "postmaster.pid"), "utf8");
+				process.kill(Number.parseInt(pidFile, 10), "SIGQUIT");
+				await postgres.stop();
+				await meanwhile();
+				postgres = await start();
+			},
+			close: () => postgres.stop().finally(remove),
+		};
 	} catch (error) {
 		await remove();
 		throw error;
 	}
 }
 
-/** Opens everything on a fresh database, with both replicas ready. */
-export async function openSite({ clusterUrl, folder }: Ground): Promise<Site> {
+/**
+ * Opens everything on a fresh database, with both replicas ready. `wayOf` gives the way by which the replicas go to
+ * it, when they do not go there straight.
+ */
+export async function openSite(
+	{ clusterUrl, folder }: Pick<Ground, "clusterUrl" | "folder">,
+	wayOf: (databaseUrl: string) => string = (url) => url,
+): Promise<Site> {
 	const closers = createClosers();
 	const opened = <Part extends { close(): Promise<unknown> }>(part: Part) => {
 		closers.add(() => part.close());
@@ -64,6 +90,7 @@ export async function openSite({ clusterUrl, folder }: Ground): Promise<Site> {
 	try {
 		const name = `crash_${randomBytes(4).toString("hex")}`;
 		await ensureDatabase(clusterUrl, name);
+		closers.add(() => dropDatabase(clusterUrl, name));
 		const location = new URL(clusterUrl);
 		location.pathname = `/${name}`;
 		const listener = await startListener();
@@ -71,7 +98,7 @@ export async function openSite({ clusterUrl, folder }: Ground): Promise<Site> {
 		const clerk = opened(await startFakeClerk({ users: clerkUsers }));
 		const vercel = opened(await startFakeVercel());
 		const env = environment(clusterUrl, { CLERK_API_URL: clerk.origin, VERCEL_API_URL: vercel.origin });
-		const common = { dataDir: folder, databaseUrl: location.href, env };
+		const common = { dataDir: folder, databaseUrl: wayOf(location.href), env };
 		const replicas: Site["replicas"] = [
 			createReplica({ ...common, name: "crash-a" }),
 			createReplica({ ...common, name: "crash-b" }),
@@ -82,11 +109,18 @@ export async function openSite({ clusterUrl, folder }: Ground): Promise<Site> {
 		pool.on("error", () => undefined);
 		closers.add(() => pool.end());
 		const sql: Site["sql"] = async (text, values) => (await pool.query(text, values)).rows;
-		return { replicas, listener, clerk, vercel, sql, ...asking(replicas), close: closers.closeAll };
+		const parts = { replicas, listener, clerk, vercel, databaseUrl: location.href, sql };
+		return { ...parts, ...asking(replicas), close: closers.closeAll };
 	} catch (error) {
 		await closers.closeAll();
 		throw error;
 	}
+}
+
+function dropDatabase(clusterUrl: string, name: string): Promise<unknown> {
+	return onConnection({ connectionString: clusterUrl }, (client) =>
+		client.query(`drop database ${client.escapeIdentifier(name)} with (force)`),
+	);
 }
 
 function environment(clusterUrl: string, origins: Record<string, string>): Record<string, string> {

@@ -207,11 +207,16 @@ async function asAdmin(clusterUrl: string, work: (admin: pg.Client) => Promise<u
 }
 
 async function advance(pool: pg.Pool, ms: number): Promise<void> {
-	await pool.query(`
+	await pool.query(advanceSql(ms));
+}
+
+/** Moves the clock of the database that it is run in. */
+export function advanceSql(ms: number): string {
+	return `
 		do $$
 		begin
 			execute format('create or replace function clock_now() returns timestamptz language sql stable parallel safe as %L',
 				format('select pg_catalog.now() + interval ''%s milliseconds''',
 					(extract(epoch from clock_now() - pg_catalog.now()) * 1000 + ${ms})::bigint));
-		end $$`);
+		end $$`;
 }
