@@ -74,8 +74,8 @@ function toAppError(error: FastifyError): AppError {
 function fromOutage(error: FastifyError): AppError {
 	const state = sqlState(error) ?? "";
 	const isOutage =
-		/^(08|53|57P)/.test(state) ||
-		/ECONNREFUSED|ECONNRESET|EPIPE|timeout exceeded when trying to connect|Connection terminated/.test(
+		/^(08|53|57)/.test(state) ||
+		/ECONNREFUSED|ECONNRESET|EPIPE|timeout exceeded when trying to connect|Query read timeout|Connection terminated/.test(
 			`${error.code} ${error.message} ${(error.cause as Error | undefined)?.message}`,
 		);
 	if (isOutage) {
