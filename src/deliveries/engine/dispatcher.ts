@@ -35,6 +35,8 @@ const restAfterErrorMs = 500;
 const refillMs = 25;
 /** Lets a few answers come in before the next claim, so that a claim takes many rows and not one. */
 const gatherMs = 2;
+/** How long the last results may take to be written when the process stops. */
+const flushMaxMs = 5_000;
 /** Results not yet written, beyond which nothing more is claimed. */
 const unsettledMax = 2_000;
 
@@ -75,7 +77,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 			await running;
 			await options.claims.release(book.takeStale(Number.POSITIVE_INFINITY));
 			await Promise.race([flights.landed(), timeout(timeoutMs)]);
-			await settler.flush();
+			// What cannot be written, as while Postgres is away, ends with its lease.
+			await Promise.race([settler.flush(), timeout(flushMaxMs)]);
 		},
 		isAlive: () => running !== undefined && performance.now() - turnedAt < 30_000,
 		inFlight: book.inFlight,

@@ -15,8 +15,8 @@ export type Settler = {
 const usualWindowMs = 5;
 const batchMax = 200;
 const writersMax = 2;
-// Beyond its lease a result can change nothing any more.
-const triesMax = 5;
+// 13 s in all, as long as a restart of Postgres may take: beyond its lease a result can change nothing any more.
+const triesMax = 7;
 
 type SettlerOptions = {
 	/** Writes results, all or none. */
