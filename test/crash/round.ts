@@ -15,6 +15,8 @@ export type Round = Reckoning & {
 	repeated: number;
 	/** From each kill to the next request at the receiver, in order of length. */
 	resumeMs: number[];
+	/** What each replica wrote, over all its lives. */
+	outputs: Record<string, string>;
 };
 
 /** Load of every kind on two replicas, one of which is killed every two seconds; then everything is counted. */
@@ -41,6 +43,7 @@ async function play(site: Site, seed: number, seconds: number): Promise<Round> {
 		connections: connecting.reduce((sum, each) => sum + each.connections(), 0),
 		repeated: site.repeated(),
 		resumeMs: resumes(kills, site.listener.arrivals),
+		outputs: Object.fromEntries(site.replicas.map((replica) => [replica.name, replica.output()])),
 	};
 }
 

@@ -1,4 +1,7 @@
-// `npm run crash -- [--rounds 1] [--seconds 60] [--seed 1]`: real servers are killed under load, and all is counted.
+// `npm run crash -- [--rounds 1] [--seconds 60] [--seed 1] [--logs folder]`: real servers are killed under load, and all
+// is counted.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { faultsOf, type Round, runRound } from "./round.ts";
 import { openGround } from "./site.ts";
@@ -8,6 +11,7 @@ const { values } = parseArgs({
 		rounds: { type: "string", default: "1" },
 		seconds: { type: "string", default: "60" },
 		seed: { type: "string", default: "1" },
+		logs: { type: "string" },
 	},
 });
 const [rounds, seconds, seed] = [values.rounds, values.seconds, values.seed].map(Number);
@@ -36,9 +40,17 @@ try {
 		const faults = faultsOf(round);
 		for (const fault of faults.slice(0, shownMax)) process.stderr.write(`  ${fault}\n`);
 		if (faults.length > 0) process.exitCode = 1;
+		if (values.logs !== undefined) await writeLogs(values.logs, round);
 	}
 } finally {
 	if (!isInterrupted) await ground.close();
+}
+
+async function writeLogs(folder: string, { seed, outputs }: Round): Promise<void> {
+	await mkdir(folder, { recursive: true });
+	for (const [name, text] of Object.entries(outputs)) {
+		await writeFile(join(folder, `${seed}-${name}.log`), text);
+	}
 }
 
 function head(): string {
