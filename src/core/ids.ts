@@ -50,6 +50,11 @@ export function newId<P extends IdPrefix>(prefix: P): Id<P> {
 	return fromUuid(prefix, uuidV7());
 }
 
+/** A new id as the database keeps it, for a row that nothing here speaks of. */
+export function newUuid(): string {
+	return uuidV7();
+}
+
 /** An id for one request, to be named in an answer and found in the log. */
 export function newRequestId(): string {
 	return `req_${uuidV7().replaceAll("-", "")}`;

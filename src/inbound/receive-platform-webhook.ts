@@ -1,15 +1,16 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Context } from "../context.ts";
 import { AppError, notFound } from "../core/errors.ts";
-import { type IntegrationId, isId, newId, type ProjectId } from "../core/ids.ts";
+import { type IntegrationId, isId, type ProjectId } from "../core/ids.ts";
 import type { Integration } from "../integrations/integration.ts";
-import { liveSigningSecrets } from "../integrations/integration-secrets.ts";
+import { liveAt } from "../integrations/integration-secrets.ts";
 import { judgePathToken } from "../integrations/platforms/hook-token.ts";
 import { isValueRefused } from "../platform/db-errors.ts";
 import type { DeploymentProvider, PlatformEvent } from "../providers/deployment-provider.ts";
 import type { WebhookHeaders } from "../providers/provider.ts";
 import { signatureRefused, unavailable, unreadable } from "./errors.ts";
 import { shortened } from "./event-key.ts";
+import type { KnownIntegration, KnownIntegrations } from "./known-integrations.ts";
 import type { RejectionRecorder } from "./rejection-recorder.ts";
 
 type Input = {
@@ -24,8 +25,13 @@ type Input = {
 	address: string;
 };
 
+type Parts = Pick<Context, "stores" | "clock">;
+
 /** Signatures hold no time: what is older by its own is kept, and has no effect. */
 const staleMs = 7 * 24 * 3_600_000;
+
+/** However often the integration changes between reading it and storing what it judged. */
+const readingsMax = 3;
 
 /**
  * Checks a platform's webhook, by the token in its path and by its signature, and stores it once. Its effect comes
@@ -33,26 +39,59 @@ const staleMs = 7 * 24 * 3_600_000;
  * (contract §4, Inbound), for some give up, or destroy the hook, on the wrong status.
  */
 export async function receivePlatformWebhook(
-	ctx: Pick<Context, "stores" | "vault" | "clock">,
-	rejections: RejectionRecorder,
+	ctx: Parts,
+	{ rejections, known }: { rejections: RejectionRecorder; known: KnownIntegrations },
 	input: Input,
 ): Promise<IntegrationId | null> {
-	const integration = await findIntegration(ctx, input);
+	const remembered = isId("prj", input.projectId) && known.recall(input.projectId, input.provider.id);
+	const taken = remembered ? await receiveAsRemembered(ctx, remembered, input) : "changed";
+	if (taken !== "changed") return taken;
+	for (let reading = 0; reading < readingsMax; reading += 1) {
+		const current = await findIntegration(ctx, known, input);
+		try {
+			const received = await receive(ctx, current, input);
+			if (received !== "changed") return received === "disabled" ? null : received;
+		} catch (error) {
+			const isRefusal = error instanceof AppError && error.kind !== "unavailable";
+			if (isRefusal) rejections.record(current.integration, { reason: error.code, address: input.address });
+			throw error;
+		}
+	}
+	throw unavailable();
+}
+
+/** What is refused, or has no effect, may be so no more: that is for the integration as it is now to say. */
+async function receiveAsRemembered(
+	ctx: Parts,
+	remembered: KnownIntegration,
+	input: Input,
+): Promise<IntegrationId | null | "changed"> {
 	try {
-		if (!isCalledBy(integration, input)) return null;
-		const event = verify(ctx, integration, input);
-		return (await store(ctx, integration, event, input.rawBody)) ? integration.id : null;
+		const received = await receive(ctx, remembered, input);
+		return received === "disabled" ? "changed" : received;
 	} catch (error) {
-		const isRefusal = error instanceof AppError && error.kind !== "unavailable";
-		if (isRefusal) rejections.record(integration, { reason: error.code, address: input.address });
+		if (error instanceof AppError) return "changed";
 		throw error;
 	}
 }
 
-async function findIntegration(ctx: Pick<Context, "stores">, input: Input): Promise<Integration> {
-	const { projectId, provider } = input;
+async function receive(
+	ctx: Parts,
+	known: KnownIntegration,
+	input: Input,
+): Promise<IntegrationId | null | "changed" | "disabled"> {
+	if (!isCalledBy(known.integration, input)) return "disabled";
+	const event = verify(ctx, known, input);
+	return store(ctx, known, event, input.rawBody);
+}
+
+async function findIntegration(
+	ctx: Parts,
+	known: KnownIntegrations,
+	{ projectId, provider }: Input,
+): Promise<KnownIntegration> {
 	if (!isId("prj", projectId)) throw notFound("project");
-	const found = await ctx.stores.integrations.findForWebhook({ projectId, provider: provider.id });
+	const found = await known.find(projectId, provider.id);
 	if (found) return found;
 	if (!(await isProject(ctx, projectId))) throw notFound("project");
 	throw notConnected(provider);
@@ -83,13 +122,13 @@ function isCalledBy(integration: Integration, { provider, token }: Input): boole
 
 /** The path token alone counts where the platform was seen not to sign. */
 function verify(
-	ctx: Pick<Context, "vault" | "clock">,
-	integration: Integration,
+	ctx: Pick<Context, "clock">,
+	{ integration, signingSecrets }: KnownIntegration,
 	input: Input,
 ): ReceivedEvent {
 	const { provider, rawBody, headers, event } = input;
 	const now = ctx.clock.now();
-	const secrets = liveSigningSecrets(ctx.vault, integration, now);
+	const secrets = liveAt(signingSecrets, now);
 	if (secrets.length > 0) {
 		const verdict = provider.verifyWebhook({ rawBody, headers, secrets, now });
 		if (verdict !== "genuine") throw signatureRefused(verdict);
@@ -108,32 +147,30 @@ function stateOf(event: PlatformEvent, { externalId }: Integration, now: Date): 
 	return isOfOther ? "ignored" : "received";
 }
 
-/** False when there is nothing to do: the event came before, or has no effect. */
+/** Null when there is nothing to do: the event came before, or has no effect. */
 async function store(
 	ctx: Pick<Context, "stores">,
-	integration: Integration,
+	{ integration: { id: integrationId }, version }: KnownIntegration,
 	event: ReceivedEvent,
 	rawBody: Buffer,
-): Promise<boolean> {
-	const { alternateEventId } = event;
+): Promise<IntegrationId | null | "changed"> {
+	const [key, alternateKey] = [event.providerEventId, event.alternateEventId];
 	try {
-		const isNew = await ctx.stores.inbound.insert([
+		const outcome = await ctx.stores.inbound.insert([
 			{
-				id: newId("inb"),
-				organizationId: integration.organizationId,
-				projectId: integration.projectId,
-				integrationId: integration.id,
-				provider: integration.provider,
-				providerEventId: shortened(event.providerEventId),
-				alternateEventId: alternateEventId === null ? null : shortened(alternateEventId),
+				integrationId,
+				version,
+				providerEventId: shortened(key),
+				alternateEventId: alternateKey === null || alternateKey === key ? null : shortened(alternateKey),
 				type: event.type,
 				state: event.state,
 				document: JSON.stringify(event.document),
-				bodyHash: createHash("sha256").update(rawBody).digest(),
+				bodyHash: hash("sha256", rawBody, "hex"),
 				occurredAt: event.occurredAt,
 			},
 		]);
-		return isNew && event.state === "received";
+		if (outcome === "changed") return "changed";
+		return outcome === "new" && event.state === "received" ? integrationId : null;
 	} catch (error) {
 		// A value that Postgres cannot hold is the body's fault: the platform's next try would bring it again.
 		if (isValueRefused(error)) throw unreadable(error);

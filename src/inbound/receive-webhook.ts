@@ -1,12 +1,12 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Context } from "../context.ts";
 import { AppError, notFound } from "../core/errors.ts";
-import { type IntegrationId, isId, newId } from "../core/ids.ts";
+import { type IntegrationId, isId } from "../core/ids.ts";
 import { type Integration, isOfInstance } from "../integrations/integration.ts";
 import { liveSigningSecrets } from "../integrations/integration-secrets.ts";
 import { isValueRefused } from "../platform/db-errors.ts";
 import type { AuthProvider, InboundEvent, WebhookHeaders } from "../providers/provider.ts";
-import { signatureRefused, unreadable } from "./errors.ts";
+import { signatureRefused, unavailable, unreadable } from "./errors.ts";
 import { shortened } from "./event-key.ts";
 import type { RejectionRecorder } from "./rejection-recorder.ts";
 
@@ -87,13 +87,10 @@ async function store(
 	events: readonly InboundEvent[],
 	rawBody: Buffer,
 ): Promise<boolean> {
-	const bodyHash = createHash("sha256").update(rawBody).digest();
+	const bodyHash = hash("sha256", rawBody, "hex");
 	const webhooks = events.map((event) => ({
-		id: newId("inb"),
-		organizationId: integration.organizationId,
-		projectId: integration.projectId,
 		integrationId: integration.id,
-		provider: integration.provider,
+		version: null,
 		providerEventId: shortened(event.providerEventId),
 		alternateEventId: null,
 		type: event.type,
@@ -104,7 +101,10 @@ async function store(
 		occurredAt: event.occurredAt ?? ctx.clock.now(),
 	}));
 	try {
-		return await ctx.stores.inbound.insert(webhooks);
+		const outcome = await ctx.stores.inbound.insert(webhooks);
+		// Disconnected between reading and storing: the provider's next try is told so.
+		if (outcome === "changed") throw unavailable();
+		return outcome === "new";
 	} catch (error) {
 		// A value that Postgres cannot hold is the body's fault: the provider's next try would bring it again.
 		if (isValueRefused(error)) throw unreadable(error);

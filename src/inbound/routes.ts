@@ -8,6 +8,7 @@ import { operationName } from "../integrations/find-provider.ts";
 import type { DeploymentProvider } from "../providers/deployment-provider.ts";
 import type { AuthProvider } from "../providers/provider.ts";
 import { unavailable } from "./errors.ts";
+import { createKnownIntegrations, type KnownIntegrations } from "./known-integrations.ts";
 import { receivePlatformWebhook } from "./receive-platform-webhook.ts";
 import { receiveWebhook } from "./receive-webhook.ts";
 import { createRejectionRecorder, type RejectionRecorder } from "./rejection-recorder.ts";
@@ -21,6 +22,7 @@ const answerWithinMs = 8_000;
 /** What providers call. For the scope of raw bodies: no credentials of ours, the provider's signature counts. */
 export function inboundRoutes(app: Api, ctx: Context): void {
 	const rejections = createRejectionRecorder(ctx);
+	const known = createKnownIntegrations(ctx);
 	const wake = createWaker(ctx);
 	app.addHook("onClose", () => rejections.flush());
 	for (const provider of ctx.providers.auth) {
@@ -30,7 +32,7 @@ export function inboundRoutes(app: Api, ctx: Context): void {
 	}
 	for (const provider of ctx.providers.deployment) {
 		for (const [at, pathName] of provider.pathNames.entries()) {
-			receivePlatformRoute(app, ctx, { provider, pathName, isMain: at === 0, rejections, wake });
+			receivePlatformRoute(app, ctx, { provider, pathName, isMain: at === 0, rejections, known, wake });
 		}
 	}
 }
@@ -101,12 +103,15 @@ function asRefusal(ctx: Pick<Context, "log">, error: unknown): AppError {
 	return unavailable(error);
 }
 
-type PlatformRoute = Omit<ReceiveRoute, "provider"> & { provider: DeploymentProvider };
+type PlatformRoute = Omit<ReceiveRoute, "provider"> & {
+	provider: DeploymentProvider;
+	known: KnownIntegrations;
+};
 
 function receivePlatformRoute(
 	app: Api,
 	ctx: Context,
-	{ provider, pathName, isMain, rejections, wake }: PlatformRoute,
+	{ provider, pathName, isMain, rejections, known, wake }: PlatformRoute,
 ): void {
 	app.post(`/v1/integrations/${pathName}/webhook/:projectID/:token`, {
 		schema: {
@@ -125,7 +130,7 @@ function receivePlatformRoute(
 			const { projectID: projectId, token } = params;
 			const event = query.event ?? null;
 			const input = { provider, projectId, token, event, rawBody, headers, address };
-			return answer(ctx, { provider, wake }, receivePlatformWebhook(ctx, rejections, input));
+			return answer(ctx, { provider, wake }, receivePlatformWebhook(ctx, { rejections, known }, input));
 		},
 	});
 }

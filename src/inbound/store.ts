@@ -21,25 +21,44 @@ export type LateIntegration = {
 	error: string | null;
 };
 
+/** What became of the webhooks of one request. */
+export type InsertOutcome = "new" | "known" | "changed";
+
+type InsertedRow = { position: number; is_new: boolean };
+
 /** What one batch may hold at most, as text: documents are up to 5 MiB each. */
 const batchBytesMax = 16 * 1024 * 1024;
-const requestsMax = 100;
+const requestsMax = 32;
 
 const { document: _document, bodyHash: _bodyHash, ...summaryColumns } = getTableColumns(inboundWebhooks);
 
 export function inboundStore({ orm, prepared }: Database) {
-	const insertRequests = async (requests: readonly (readonly NewInboundWebhook[])[]): Promise<boolean[]> => {
-		const values = insertValues(withoutRepeats(requests.flat()));
-		const rows = await prepared<{ id: string }>("insert_inbound_webhooks", insertSql, values);
-		const stored = new Set(rows.map((row) => fromUuid("inb", row.id)));
-		return requests.map((webhooks) => webhooks.some(({ id }) => stored.has(id)));
+	const insertRequests = async (
+		requests: readonly (readonly NewInboundWebhook[])[],
+	): Promise<InsertOutcome[]> => {
+		const { firsts, firstOf } = groupRepeats(requests.flat());
+		const values = insertValues(firsts);
+		const rows = await prepared<InsertedRow>("insert_inbound_webhooks", insertSql, values);
+		const outcomes = new Map(
+			rows.map((row) => [firsts[row.position - 1], row.is_new ? ("new" as const) : ("known" as const)]),
+		);
+		const outcomeOf = (webhook: NewInboundWebhook): InsertOutcome => {
+			const first = firstOf.get(webhook) ?? webhook;
+			const outcome = outcomes.get(first) ?? "changed";
+			return outcome === "new" && first !== webhook ? "known" : outcome;
+		};
+		return requests.map((webhooks) => {
+			const each = webhooks.map(outcomeOf);
+			return (["changed", "new"] as const).find((outcome) => each.includes(outcome)) ?? "known";
+		});
 	};
 	return {
 		/**
 		 * Stores the events of one request under their dedup keys, all together or, when it fails, none; requests that
-		 * come at the same time go into one statement. What is there already stays. False when that is so of all.
+		 * come at the same time go into one statement. What is there already stays. `changed`: none was stored, for the
+		 * integration has changed since the given version, or is gone; `known`: all are there already.
 		 */
-		insert: createBatcher<readonly NewInboundWebhook[], boolean>({
+		insert: createBatcher<readonly NewInboundWebhook[], InsertOutcome>({
 			run: insertRequests,
 			itemsMax: requestsMax,
 			weightMax: batchBytesMax,
@@ -172,15 +191,17 @@ from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) as o(id, stat
 where w.integration_id = $1 and w.id = o.id and w.state = 'received' and w.processed_at is not distinct from o.began
 returning w.id`;
 
-/** Those that share no key with an earlier one: the others are that one come again. */
-function withoutRepeats(webhooks: readonly NewInboundWebhook[]): NewInboundWebhook[] {
-	const keys = new Set<string>();
-	return webhooks.filter((webhook) => {
-		const own = [webhook.providerEventId, webhook.alternateEventId].flatMap((key) =>
-			key === null ? [] : [`${webhook.integrationId} ${key}`],
-		);
-		const isRepeated = own.some((key) => keys.has(key));
-		for (const key of own) keys.add(key);
-		return !isRepeated;
-	});
+/** Those that share no key with an earlier one, and for each of the others the one that it repeats. */
+function groupRepeats(webhooks: readonly NewInboundWebhook[]) {
+	const holders = new Map<string, NewInboundWebhook>();
+	const firstOf = new Map<NewInboundWebhook, NewInboundWebhook>();
+	for (const webhook of webhooks) {
+		const { integrationId, providerEventId, alternateEventId } = webhook;
+		const keys = [`${integrationId} ${providerEventId}`];
+		if (alternateEventId !== null) keys.push(`${integrationId} ${alternateEventId}`);
+		const holder = keys.map((key) => holders.get(key)).find((found) => found !== undefined);
+		if (holder !== undefined) firstOf.set(webhook, holder);
+		for (const key of keys) if (!holders.has(key)) holders.set(key, holder ?? webhook);
+	}
+	return { firsts: webhooks.filter((webhook) => !firstOf.has(webhook)), firstOf };
 }

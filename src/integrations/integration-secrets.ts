@@ -64,11 +64,15 @@ export function liveSigningSecrets(
 	integration: Pick<Integration, "id" | "signingSecrets">,
 	now: Date,
 ): string[] {
-	const secrets = openSigningSecrets(vault, integration);
+	return liveAt(openSigningSecrets(vault, integration), now);
+}
+
+export function liveAt(secrets: readonly SigningSecret[], now: Date): string[] {
 	return secrets.filter((each) => countsAt(each, now)).map(({ secret }) => secret);
 }
 
-function openSigningSecrets(
+/** All that are kept, also those whose time is over. */
+export function openSigningSecrets(
 	vault: Vault,
 	integration: Pick<Integration, "id" | "signingSecrets">,
 ): SigningSecret[] {

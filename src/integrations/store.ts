@@ -11,9 +11,15 @@ export type IntegrationChanges = Partial<
 
 export type StatusChange = { set?: IntegrationStatus; drop?: (keyof IntegrationStatus)[] };
 
+/** `version` names the state of the row: each change but that of `status` makes another. */
+type WebhookIntegration = { integration: Integration; version: string };
+
 export function integrationStore({ orm }: Database) {
 	const living = isNull(integrations.deletedAt);
-	const touched = { updatedAt: sql`clock_now()` };
+	// Never the same twice, so that it tells one state of the row from another.
+	const touched = {
+		updatedAt: sql`greatest(clock_now(), ${integrations.updatedAt} + interval '1 microsecond')`,
+	};
 	return {
 		/** Also one that was deleted and still waits for its cleaning up. */
 		async find(id: IntegrationId): Promise<Integration | null> {
@@ -36,14 +42,16 @@ export function integrationStore({ orm }: Database) {
 		},
 
 		/** The same as `findByProvider`; what is asked for at the same time goes into one statement. */
-		findForWebhook: createBatcher<Pick<Integration, "projectId" | "provider">, Integration | null>({
+		findForWebhook: createBatcher<Pick<Integration, "projectId" | "provider">, WebhookIntegration | null>({
 			run: async (keys) => {
 				const projectIds = [...new Set(keys.map(({ projectId }) => projectId))];
 				const rows = await orm
-					.select()
+					.select({ integration: integrations, version: sql<string>`${integrations.updatedAt}::text` })
 					.from(integrations)
 					.where(and(inArray(integrations.projectId, projectIds), living));
-				const found = new Map(rows.map((row) => [`${row.projectId} ${row.provider}`, row]));
+				const found = new Map(
+					rows.map((row) => [`${row.integration.projectId} ${row.integration.provider}`, row]),
+				);
 				return keys.map(({ projectId, provider }) => found.get(`${projectId} ${provider}`) ?? null);
 			},
 			itemsMax: 200,

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from "node:crypto";
+import {
+	createCipheriv,
+	createDecipheriv,
+	createHmac,
+	createSecretKey,
+	type KeyObject,
+	randomBytes,
+} from "node:crypto";
 import { notInArray } from "drizzle-orm";
 import type { Database } from "./db.ts";
 import { encryptionKeys } from "./table.ts";
@@ -29,8 +36,9 @@ const version = "v1";
 export function createVault(keys: readonly EncryptionKey[]): Vault {
 	const [sealing] = keys;
 	if (!sealing) throw new Error("A vault needs at least one key.");
-	const byId = new Map(keys.map((each) => [each.id, each.key]));
-	const keyOf = (id: string): Buffer => {
+	// Key objects: Node takes several times longer over a key that is bare bytes.
+	const byId = new Map(keys.map((each) => [each.id, createSecretKey(each.key)]));
+	const keyOf = (id: string): KeyObject => {
 		const key = byId.get(id);
 		if (!key) throw new Error(`No encryption key with id ${id}.`);
 		return key;
@@ -39,7 +47,7 @@ export function createVault(keys: readonly EncryptionKey[]): Vault {
 		sealingKeyId: sealing.id,
 		seal: (plaintext, place) => {
 			const nonce = randomBytes(12);
-			const cipher = createCipheriv("aes-256-gcm", sealing.key, nonce).setAAD(associated(place));
+			const cipher = createCipheriv("aes-256-gcm", keyOf(sealing.id), nonce).setAAD(associated(place));
 			const sealed = Buffer.concat([
 				nonce,
 				cipher.update(plaintext, "utf8"),

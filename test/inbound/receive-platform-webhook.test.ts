@@ -7,6 +7,8 @@ import {
 	published,
 	startConnected,
 } from "../deployments/vercel-server.ts";
+import { withoutTools } from "../previews/preview-server.ts";
+import { startTestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -155,5 +157,40 @@ describe("POST /v1/integrations/vercel/webhook/{projectID}/{token}", () => {
 		expect(await server.sql("select 1 from inbound_webhooks")).toEqual([]);
 		await server.call("DELETE", path, { key: tenant.key });
 		expect((await post(connected, signed)).status).toBe(404);
+	});
+
+	it("judges by the integration as it is at that moment, also when another replica has just changed it", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project, secret, token } = connected;
+		const replica = await startTestServer({
+			databaseUrl: server.databaseUrl,
+			env: { ...withoutTools, VERCEL_API_URL: fake.origin },
+		});
+		const path = `/v1/projects/${tenant.projectId}/integrations/vercel`;
+		const change = (method: string, at: string, body: Record<string, unknown>) =>
+			replica.call(method, `${path}${at}`, { key: tenant.key, body });
+		const signed = (by = secret) => fake.signedDelivery(by, fake.deploy(project, { branch: null }).event);
+		const stored = async () => (await server.sql("select 1 from inbound_webhooks")).length;
+		expect((await post(connected, signed())).status).toBe(200);
+		await change("PUT", "", { state: "disabled" });
+		const later = signed();
+		expect((await post(connected, later)).status).toBe(200);
+		expect(await stored()).toBe(1);
+		await change("PUT", "", { state: "active" });
+		expect((await post(connected, later)).status).toBe(200);
+		expect(await stored()).toBe(2);
+		const [hook] = [...fake.hooks.values()];
+		fake.dropHook(hook?.id ?? "");
+		const target = { vercel_project_id: project.id, team_id: fake.teamId, token, preview_branches: true };
+		expect((await change("POST", "/connect", target)).status).toBe(201);
+		const made = await until(() => [...fake.hooks.values()][0]);
+		const { pathname } = new URL(made.url);
+		expect((await post(connected, signed(made.secret), pathname)).status).toBe(200);
+		expect((await post(connected, signed())).status).toBe(404);
+		expect((await post(connected, signed(), pathname)).status).toBe(401);
+		expect(await stored()).toBe(3);
+		await replica.call("DELETE", path, { key: tenant.key });
+		expect((await post(connected, signed(made.secret), pathname)).status).toBe(404);
+		expect(await stored()).toBe(3);
 	});
 });

@@ -43,7 +43,7 @@ export function redactEvent(type: string, body: object): Record<string, unknown>
 
 /** Commit messages carry addresses in trailers ("Co-authored-by: …"), and some people are named by one. */
 export function withoutAddresses(text: string): string {
-	return text.replace(mailAddress, "[e-mail]");
+	return text.includes("@") ? text.replace(mailAddress, "[e-mail]") : text;
 }
 
 function kept(key: string, value: unknown): unknown {

@@ -1,7 +1,7 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import type { Deployment, PlatformEvent } from "../deployment-provider.ts";
 import type { InboundEvent, WebhookHeaders, WebhookVerdict } from "../provider.ts";
-import { equalInConstantTime } from "../signatures.ts";
+import { equalDigests, keyOfText } from "../signatures.ts";
 import { toDeployment } from "./deploys.ts";
 import { redactEvent } from "./redact.ts";
 import { isDeploy, isEventBody, toMoment } from "./wire.ts";
@@ -22,12 +22,12 @@ export function verifyWebhook(input: {
 	if (!header || !claims || !signature || rest.length > 0) return "bad_signature";
 	// Under an empty key anyone can sign.
 	const isSigned = input.secrets.some(
-		(secret) => secret !== "" && equalInConstantTime(signature, sign(secret, `${header}.${claims}`)),
+		(secret) => secret !== "" && equalDigests(signature, sign(secret, `${header}.${claims}`)),
 	);
 	if (!isSigned || !isPlainHs256(decode(header))) return "bad_signature";
 	const { iss, sha256 } = decode(claims);
-	const digest = createHash("sha256").update(input.rawBody).digest("hex");
-	const isOfBody = iss === "netlify" && typeof sha256 === "string" && equalInConstantTime(sha256, digest);
+	const digest = hash("sha256", input.rawBody, "hex");
+	const isOfBody = iss === "netlify" && typeof sha256 === "string" && equalDigests(sha256, digest);
 	return isOfBody ? "genuine" : "bad_signature";
 }
 
@@ -70,7 +70,7 @@ function single(value: string | string[] | undefined): string | null {
 }
 
 function sign(secret: string, text: string): string {
-	return createHmac("sha256", secret).update(text).digest("base64url");
+	return createHmac("sha256", keyOfText(secret)).update(text).digest("base64url");
 }
 
 /** `crit` would name extensions that must be understood (RFC 7515 §4.1.11). */
@@ -102,5 +102,5 @@ function eventOf(body: object): string {
 }
 
 function digestOf(bytes: Buffer): string {
-	return createHash("sha256").update(bytes).digest("hex").slice(0, 32);
+	return hash("sha256", bytes, "hex").slice(0, 32);
 }

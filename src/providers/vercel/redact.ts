@@ -27,7 +27,7 @@ export function redactMeta(meta: object): Record<string, string> {
 
 /** Commit messages carry them in trailers ("Co-authored-by: …"), and some people are named by one. */
 function withoutAddresses(text: string): string {
-	return text.replace(mailAddress, "[e-mail]");
+	return text.includes("@") ? text.replace(mailAddress, "[e-mail]") : text;
 }
 
 function redactObject(object: object, depth: number): Record<string, unknown> {

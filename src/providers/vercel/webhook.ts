@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Deployment, DeploymentState, PlatformEvent } from "../deployment-provider.ts";
 import type { InboundEvent, WebhookHeaders, WebhookVerdict } from "../provider.ts";
-import { equalInConstantTime } from "../signatures.ts";
+import { equalDigests, keyOfText } from "../signatures.ts";
 import { describeCommit } from "./commit.ts";
 import { redactEvent } from "./redact.ts";
 import { isEvent, isEventPayload, toMoment, type VercelEvent, type VercelEventPayload } from "./wire.ts";
@@ -35,7 +35,7 @@ export function verifyWebhook(input: {
 	if (typeof signature !== "string") return "bad_signature";
 	// Under an empty key anyone can sign.
 	const expected = input.secrets.flatMap((secret) => (secret === "" ? [] : [sign(secret, input.rawBody)]));
-	return expected.some((right) => equalInConstantTime(signature, right)) ? "genuine" : "bad_signature";
+	return expected.some((right) => equalDigests(signature, right)) ? "genuine" : "bad_signature";
 }
 
 /** Reads a genuine webhook; null when it is no envelope with an id, a type and a payload. */
@@ -103,7 +103,7 @@ export function withScheme(url: string | null | undefined): string | null {
 }
 
 function sign(secret: string, rawBody: Buffer): string {
-	return createHmac("sha1", secret).update(rawBody).digest("hex");
+	return createHmac("sha1", keyOfText(secret)).update(rawBody).digest("hex");
 }
 
 function parseEvent(rawBody: Buffer): VercelEvent | null {
