@@ -28,6 +28,7 @@ type InsertedRow = { position: number; is_new: boolean };
 
 /** What one batch may hold at most, as text: documents are up to 5 MiB each. */
 const batchBytesMax = 16 * 1024 * 1024;
+/** Small enough that two batches are under way when many come: while one waits for the disk, the next is read. */
 const requestsMax = 32;
 
 const { document: _document, bodyHash: _bodyHash, ...summaryColumns } = getTableColumns(inboundWebhooks);
