@@ -7,8 +7,14 @@ import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import { ProviderError } from "../providers/errors.ts";
-import type { AuthProvider, ExternalUser, UserPage } from "../providers/provider.ts";
-import { type AppliedChanges, applyUserChanges, type ChangeResult } from "../user-sync/apply-user-changes.ts";
+import type { AuthProvider, ExternalUser } from "../providers/provider.ts";
+import {
+	type AppliedChanges,
+	applyUserChanges,
+	type ChangeResult,
+	type RequestedChange,
+	withRow,
+} from "../user-sync/apply-user-changes.ts";
 import { deleteAbsentUsers } from "../user-sync/delete-absent-users.ts";
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
 import { confirmInstance } from "./confirm-instance.ts";
@@ -18,14 +24,16 @@ import { integrationIdOf, loadTarget, numeral } from "./integration-job.ts";
 import { callCredentials } from "./integration-secrets.ts";
 import { noteFailure } from "./note-failure.ts";
 import { otherProviders } from "./other-providers.ts";
+import { readAhead } from "./read-ahead.ts";
+
+/** What is written together at most: a commit and some questions for each would cost as much as its rows. */
+const writtenUsersMax = 2_000;
+const writtenLengthMax = 4 * 1024 * 1024;
 
 /** Where a backfill stands; kept after each page. */
 type Progress = {
 	/** What the next page is asked for with; null before the first. */
 	cursor: string | null;
-	pages: number;
-	/** The cursor after the last page whose number was a power of two: a list that goes round meets it again. */
-	landmark: string | null;
 	count: number;
 	held: number;
 	unwritable: number;
@@ -66,7 +74,7 @@ async function backfill(ctx: Context, run: JobRun, provider: AuthProvider): Prom
 
 type Start = { integration: Integration; progress: Progress; readAt: Date };
 
-/** Each page is asked for while the one before is written: neither side waits for the other. */
+/** Pages are read ahead of those that are written, and written as many together as have come. */
 async function mirrorPages(
 	ctx: Context,
 	run: JobRun,
@@ -74,36 +82,30 @@ async function mirrorPages(
 	start: Start,
 ): Promise<Progress> {
 	const ended = new AbortController();
-	const signal = AbortSignal.any([run.signal, ended.signal]);
-	const ask = (integration: Integration, cursor: string | null, readAt: Date) => {
-		const page = readPage(ctx, { provider, integration, cursor, signal });
-		// Awaited below, unless something else fails first.
-		page.catch(() => undefined);
-		return { page, readAt };
-	};
-	let { progress, readAt } = start;
-	let asked = ask(start.integration, progress.cursor, readAt);
+	const reading = { ...start, provider, signal: AbortSignal.any([run.signal, ended.signal]) };
+	let { progress } = start;
+	let ahead = readAhead(readPages(ctx, reading, progress.cursor), weigh);
 	try {
 		for (;;) {
+			const pages = await ahead.take();
 			const { integration, project } = await loadTarget(ctx, run.job);
 			if (markOf(integration) !== progress.credentials) throw credentialsReplaced();
-			const [page, pageReadAt] = [await asked.page, asked.readAt];
-			if (page.cursor !== null) asked = ask(integration, page.cursor, readAt);
-			const written = await writePage(ctx, provider, project, page.users, pageReadAt);
-			readAt = written.at ?? readAt;
+			const written = await writePages(ctx, provider, project, pages);
+			Object.assign(reading, { integration, readAt: written.at ?? reading.readAt });
 			if (written.wereMissing && progress.cursor !== null) {
 				run.say("began again: tables or columns of capydb_auth had been dropped");
-				progress = { ...fresh(integration), begunAt: readAt.toISOString() };
-				asked = ask(integration, null, readAt);
+				progress = { ...fresh(integration), begunAt: reading.readAt.toISOString() };
+				ahead.stop();
+				ahead = readAhead(readPages(ctx, reading, null), weigh);
 			} else {
-				if (page.cursor !== null && page.cursor === progress.landmark) throw goesRound(provider);
-				progress = advance(progress, page, written.results);
-				if (page.cursor === null) return progress;
+				progress = advance(progress, pages, written.results);
+				if (progress.cursor === null) return progress;
 			}
 			await run.saveProgress(progress);
 		}
 	} finally {
 		ended.abort();
+		ahead.stop();
 	}
 }
 
@@ -128,50 +130,80 @@ async function sweepAbsent(
 	}
 }
 
-async function readPage(
+type Page = { changes: RequestedChange[]; cursor: string | null; readAt: Date };
+
+type Reading = {
+	provider: AuthProvider;
+	/** As it was when the last pages were written. */
+	integration: Integration;
+	/** The project database's time then. */
+	readAt: Date;
+	signal: AbortSignal;
+};
+
+/** The pages after `cursor`, ready to be written. Throws for a list that comes back to where it was. */
+async function* readPages(
 	ctx: Pick<Context, "vault" | "clock">,
-	input: { provider: AuthProvider; integration: Integration; cursor: string | null; signal: AbortSignal },
-): Promise<UserPage> {
-	const { provider, integration, cursor, signal } = input;
+	reading: Reading,
+	after: string | null,
+): AsyncGenerator<Page> {
+	const { provider, signal } = reading;
 	if (provider.listUsers === null) throw new Error(`${provider.id} has no list of users.`);
-	signal.throwIfAborted();
-	return provider.listUsers(callCredentials(ctx, integration), cursor, {
-		includePrivateMetadata: integration.config.includePrivateMetadata ?? false,
-		signal,
-	});
+	let cursor = after;
+	/** The cursor after the last page whose number is a power of two: a list that goes round meets it again. */
+	let landmark: string | null = null;
+	for (let number = 1; ; number += 1) {
+		signal.throwIfAborted();
+		const { integration, readAt } = reading;
+		const page = await provider.listUsers(callCredentials(ctx, integration), cursor, {
+			includePrivateMetadata: integration.config.includePrivateMetadata ?? false,
+			signal,
+		});
+		if (page.cursor !== null && page.cursor === landmark) throw goesRound(provider);
+		if (Number.isInteger(Math.log2(number))) landmark = page.cursor;
+		yield { changes: page.users.map((user) => changeOf(user, readAt)), cursor: page.cursor, readAt };
+		if (page.cursor === null) return;
+		cursor = page.cursor;
+	}
 }
 
-async function writePage(
+function changeOf(user: ExternalUser, readAt: Date): RequestedChange {
+	// A provider that gives no time of change says what holds now.
+	const change = { kind: "updated" as const, user, version: user.updatedAt ?? readAt };
+	return withRow({ change, eventId: null });
+}
+
+/** As a share of what is written together. */
+function weigh({ changes }: Page): number {
+	const length = changes.reduce((sum, { row = "" }) => sum + row.length, 0);
+	return Math.max(changes.length / writtenUsersMax, length / writtenLengthMax);
+}
+
+async function writePages(
 	ctx: Context,
 	provider: AuthProvider,
 	project: Project,
-	users: readonly ExternalUser[],
-	readAt: Date,
+	pages: readonly Page[],
 ): Promise<AppliedChanges> {
-	const changes = users.map((user) => ({
-		// A provider that gives no time of change says what holds now.
-		change: { kind: "updated" as const, user, version: user.updatedAt ?? readAt },
-		eventId: null,
-	}));
+	const changes = pages.flatMap((page) => page.changes);
 	const others = await otherProviders(ctx, { projectId: project.id, provider: provider.id });
+	// The earliest time serves for all: what was written later than that stays.
+	const readAt = pages[0]?.readAt ?? null;
 	const written = await applyUserChanges(ctx, { project, provider, others, changes, readAt });
 	const refused = written.results.filter(({ outcome }) => outcome === "unwritable");
-	if (users.length > 0 && refused.length === written.results.length) {
+	if (changes.length > 0 && refused.length === written.results.length) {
 		throw new ProjectDatabaseError("failed", "The project's database takes no rows into capydb_auth.users.");
 	}
 	return written;
 }
 
-function advance(progress: Progress, page: UserPage, results: readonly ChangeResult[]): Progress {
+function advance(progress: Progress, pages: readonly Page[], results: readonly ChangeResult[]): Progress {
 	const count = (outcome: ChangeResult["outcome"]) =>
 		results.filter((result) => result.outcome === outcome).length;
-	const pages = progress.pages + 1;
 	return {
 		...progress,
-		cursor: page.cursor,
-		pages,
-		landmark: Number.isInteger(Math.log2(pages)) ? page.cursor : progress.landmark,
-		count: progress.count + page.users.length,
+		cursor: pages.at(-1)?.cursor ?? null,
+		count: pages.reduce((sum, { changes }) => sum + changes.length, progress.count),
 		held: progress.held + count("held"),
 		unwritable: progress.unwritable + count("unwritable"),
 	};
@@ -223,8 +255,6 @@ function fresh(integration: Integration): Progress {
 	const credentials = markOf(integration);
 	return {
 		cursor: null,
-		pages: 0,
-		landmark: null,
 		count: 0,
 		held: 0,
 		unwritable: 0,

@@ -10,7 +10,12 @@ import type { ChangeKind, SyncedUser } from "./synced-user.ts";
 import { type WantedRow, type WrittenRow, writeUsersSql } from "./write-users-query.ts";
 
 /** One change and the inbound event that brought it; null for a backfill's, which is not announced. */
-export type RequestedChange = { change: UserChange; eventId: string | null };
+export type RequestedChange = {
+	change: UserChange;
+	eventId: string | null;
+	/** What the statement takes, where `withRow` wrote it ahead. */
+	row?: string;
+};
 
 export type ChangeResult = RequestedChange &
 	(
@@ -64,15 +69,22 @@ export async function applyUserChanges(ctx: Reach, input: Input): Promise<Applie
 	return { results, at, wereMissing };
 }
 
+/** Writes what the statement takes of a change, while there is time for it. */
+export function withRow(requested: RequestedChange): RequestedChange {
+	return { ...requested, row: rowOf(requested) };
+}
+
 /** Splits changes so that no user stands twice in one round and the rounds keep each user's order. */
 function inRounds(changes: readonly RequestedChange[]): RequestedChange[][] {
 	const rounds: RequestedChange[][] = [];
 	const seen = new Map<string, number>();
 	for (const requested of changes.toSorted(byVersion)) {
 		const id = userIdOf(requested.change);
-		const round = seen.get(id) ?? 0;
-		seen.set(id, round + 1);
-		rounds[round] = [...(rounds[round] ?? []), requested];
+		const at = seen.get(id) ?? 0;
+		seen.set(id, at + 1);
+		const round = rounds[at] ?? [];
+		round.push(requested);
+		rounds[at] = round;
 	}
 	return rounds;
 }
@@ -145,7 +157,7 @@ async function write(
 	floor: string | null,
 ): Promise<Written> {
 	const { provider, others, readAt } = input;
-	const wanted = JSON.stringify(changes.map(toRow));
+	const wanted = `[${changes.map((requested) => requested.row ?? rowOf(requested)).join(",")}]`;
 	const since = readAt?.toISOString() ?? null;
 	const values = [wanted, provider.id, provider.deletesAreFinal, since, floor, [...others]];
 	const rows = await useProjectDatabase(ctx, input.project, (client) =>
@@ -198,10 +210,10 @@ function userAfter(change: UserChange, before: Record<string, unknown> | null): 
 	};
 }
 
-function toRow(requested: RequestedChange): WantedRow {
+function rowOf(requested: RequestedChange): string {
 	const { change, eventId } = requested;
 	const user: ExternalUser | null = change.kind === "deleted" ? null : change.user;
-	return {
+	return JSON.stringify({
 		user_id: userIdOf(change),
 		event_id: eventId,
 		rank: rankOf(requested),
@@ -215,7 +227,7 @@ function toRow(requested: RequestedChange): WantedRow {
 		updated_at: storableMoment(user?.updatedAt),
 		last_sign_in_at: storableMoment(user?.lastSignInAt),
 		raw: user?.raw ?? null,
-	};
+	} satisfies WantedRow);
 }
 
 const ranks = { created: 1, updated: 2, deleted: 3 } as const;

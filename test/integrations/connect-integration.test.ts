@@ -179,8 +179,8 @@ describe("a backfill", () => {
 		expect(job).toMatchObject({ state: "completed" });
 		expect(job.last_stdout).toContain("went on after 1,500 users");
 		expect(job.last_stdout).toContain("backfilled 2,600 users");
-		// Six pages, and once more the fourth, and the fifth that had been asked for ahead: not from the start.
-		expect(pages()).toBeLessThanOrEqual(8);
+		// Six pages, and once more those after the third, which had been asked for ahead: not from the start.
+		expect(pages()).toBeLessThanOrEqual(9);
 		const fromStart = clerk.requests.filter(
 			({ path: asked, query }) => asked === "/v1/users" && query.starting_after === undefined,
 		);
