@@ -32,7 +32,7 @@ type State = {
 	faults: Fault[];
 	/** Pages of users still to be answered before one is held, and what to do when it is its turn. */
 	held: { pagesBefore: number; onReached: () => void; released: Promise<void> } | null;
-	quirks: { ignoresStartingAfter: boolean; forgetsInstance: boolean };
+	quirks: { ignoresStartingAfter: boolean; endsAtUnknownCursor: boolean; forgetsInstance: boolean };
 };
 
 /**
@@ -73,7 +73,7 @@ function createState(options: FakeClerkOptions): State {
 		requests: [],
 		faults: [],
 		held: null,
-		quirks: { ignoresStartingAfter: false, forgetsInstance: false },
+		quirks: { ignoresStartingAfter: false, endsAtUnknownCursor: false, forgetsInstance: false },
 	};
 }
 
@@ -233,7 +233,9 @@ function listUsers(state: State, query: URLSearchParams): Answer {
 	if (!orderFields.has(field)) return invalidParameter("order_by");
 	const cursor = query.get("starting_after");
 	if (cursor !== null && (field !== "created_at" || offset > 0)) return invalidParameter("starting_after");
-	if (cursor !== null && !state.users.has(cursor)) return invalidParameter("starting_after");
+	if (cursor !== null && !state.users.has(cursor)) {
+		return state.quirks.endsAtUnknownCursor ? { status: 200, body: [] } : invalidParameter("starting_after");
+	}
 	const matching = [...state.users.values()].filter((user) => !(user.created_at <= createdAfter));
 	const users = sortUsers(matching, field, orderBy.startsWith("-"));
 	const follows = cursor !== null && !state.quirks.ignoresStartingAfter;

@@ -108,7 +108,7 @@ describe("listing all users of a Clerk instance", () => {
 	it.each([
 		[0, 1],
 		[499, 1],
-		[500, 2],
+		[500, 3],
 		[501, 2],
 	])("of %i users takes %i requests", async (count, requests) => {
 		const { fake, clerk } = await start(count);
@@ -116,8 +116,12 @@ describe("listing all users of a Clerk instance", () => {
 		expect(fake.requests).toHaveLength(requests);
 	});
 
-	it("misses nobody when a user is deleted meanwhile, even the one at the cursor", async () => {
+	it.each([
+		["refuses the cursor", false],
+		["says that the list is at its end", true],
+	])("misses nobody when the user at the cursor is deleted meanwhile, and Clerk %s", async (_, ends) => {
 		const { fake, clerk } = await start(1_100);
+		fake.quirks.endsAtUnknownCursor = ends;
 		const first = await listPage(clerk, null);
 		fake.deleteUser("user_0000003");
 		fake.deleteUser("user_0000499");

@@ -63,8 +63,8 @@ async function identify(
 
 /**
  * One page of all users, oldest first. Paging is by cursor because offsets shift whenever a user is deleted.
- * When the user at the cursor has been deleted meanwhile, and Clerk refuses the cursor for it, the page starts
- * again from that user's moment of creation: users of that same millisecond may then come twice.
+ * When the user at the cursor has been deleted meanwhile, the page starts again from that user's moment of creation:
+ * users of that same millisecond may then come twice.
  */
 async function listUsers(
 	http: ProviderHttp,
@@ -73,18 +73,8 @@ async function listUsers(
 	options: ListOptions,
 ): Promise<UserPage> {
 	const position = cursor === null ? null : readCursor(cursor);
-	let users: ClerkUser[];
-	try {
-		users = await fetchPage(
-			http,
-			credentials,
-			position === null ? {} : { starting_after: position.id },
-			options,
-		);
-	} catch (error) {
-		if (position?.createdAtMs === undefined || !refusesCursor(error)) throw error;
-		users = await fetchPage(http, credentials, { created_at_after: position.createdAtMs - 1 }, options);
-	}
+	const fetch = (from: PageStart) => fetchPage(http, credentials, from, options);
+	const users = position === null ? await fetch({}) : await fetchAfter(fetch, position);
 	if (position !== null) assertAdvanced(users, position);
 	const last = users.at(-1);
 	return {
@@ -93,10 +83,35 @@ async function listUsers(
 	};
 }
 
+type PageStart = { starting_after?: string; created_at_after?: number };
+
+/**
+ * The users after a position. What Clerk says to the cursor of a user who was deleted is not documented: a refusal,
+ * or a list that is at its end, by which all who follow would be taken for gone. So an end is believed when its user
+ * is still there, or when too many share that user's millisecond to see it.
+ */
+async function fetchAfter(
+	fetch: (from: PageStart) => Promise<ClerkUser[]>,
+	{ id, createdAtMs }: Position,
+): Promise<ClerkUser[]> {
+	if (createdAtMs === undefined) return fetch({ starting_after: id });
+	const fromSameMoment = () => fetch({ created_at_after: createdAtMs - 1 });
+	try {
+		const users = await fetch({ starting_after: id });
+		if (users.length > 0) return users;
+	} catch (error) {
+		if (!refusesCursor(error)) throw error;
+		return fromSameMoment();
+	}
+	const users = await fromSameMoment();
+	const isHidden = users.length === usersMax && users.every((user) => user.created_at === createdAtMs);
+	return isHidden || users.some((user) => user.id === id) ? [] : users;
+}
+
 async function fetchPage(
 	http: ProviderHttp,
 	credentials: Credentials,
-	from: { starting_after?: string; created_at_after?: number },
+	from: PageStart,
 	options: ListOptions,
 ): Promise<ClerkUser[]> {
 	const call = authorized(credentials, {
