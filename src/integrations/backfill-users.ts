@@ -90,7 +90,8 @@ async function mirrorPages(
 			const pages = await ahead.take();
 			const { integration, project } = await loadTarget(ctx, run.job);
 			if (markOf(integration) !== progress.credentials) throw credentialsReplaced();
-			const written = await writePages(ctx, provider, project, pages);
+			const written = await writePages(ctx, provider, project, { pages, onSent: () => ahead.resume() });
+			ahead.resume();
 			Object.assign(reading, { integration, readAt: written.at ?? reading.readAt });
 			if (written.wereMissing && progress.cursor !== null) {
 				run.say("began again: tables or columns of capydb_auth had been dropped");
@@ -183,13 +184,13 @@ async function writePages(
 	ctx: Context,
 	provider: AuthProvider,
 	project: Project,
-	pages: readonly Page[],
+	{ pages, onSent }: { pages: readonly Page[]; onSent: () => void },
 ): Promise<AppliedChanges> {
 	const changes = pages.flatMap((page) => page.changes);
 	const others = await otherProviders(ctx, { projectId: project.id, provider: provider.id });
 	// The earliest time serves for all: what was written later than that stays.
 	const readAt = pages[0]?.readAt ?? null;
-	const written = await applyUserChanges(ctx, { project, provider, others, changes, readAt });
+	const written = await applyUserChanges(ctx, { project, provider, others, changes, readAt, onSent });
 	const refused = written.results.filter(({ outcome }) => outcome === "unwritable");
 	if (changes.length > 0 && refused.length === written.results.length) {
 		throw new ProjectDatabaseError("failed", "The project's database takes no rows into capydb_auth.users.");

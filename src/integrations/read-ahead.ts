@@ -4,13 +4,16 @@ export type ReadAhead<Page> = {
 	 * threw, once the pages before that were taken.
 	 */
 	take(): Promise<Page[]>;
+	/** Reads on in the place of the pages that were taken. */
+	resume(): void;
 	/** Reads no further. */
 	stop(): void;
 };
 
 /**
  * Reads pages while those before are being written, so that neither side waits for the other: until what waits weighs
- * 1, as `weigh` says.
+ * 1, as `weigh` says. Reading costs this process as much as writing: whoever takes pages says when to go on, which is
+ * best while the database is busy with them.
  */
 export function readAhead<Page>(pages: AsyncIterable<Page>, weigh: (page: Page) => number): ReadAhead<Page> {
 	let waiting: Page[] = [];
@@ -46,9 +49,9 @@ export function readAhead<Page>(pages: AsyncIterable<Page>, weigh: (page: Page) 
 			if (taken.length === 0 && end !== null && end !== "reached") throw end.error;
 			waiting = [];
 			weight = 0;
-			move();
 			return taken;
 		},
+		resume: move,
 		stop: () => {
 			isStopped = true;
 			move();

@@ -38,6 +38,8 @@ type Input = {
 	changes: readonly RequestedChange[];
 	/** For a backfill, the project database's time before the users were read: what was written later stays. */
 	readAt: Date | null;
+	/** Called when the database has something to do, and this process has time. */
+	onSent?: () => void;
 };
 
 export type AppliedChanges = {
@@ -156,12 +158,16 @@ async function write(
 	changes: RequestedChange[],
 	floor: string | null,
 ): Promise<Written> {
-	const { provider, others, readAt } = input;
+	const { provider, others, readAt, onSent } = input;
 	const wanted = `[${changes.map((requested) => requested.row ?? rowOf(requested)).join(",")}]`;
 	const since = readAt?.toISOString() ?? null;
 	const values = [wanted, provider.id, provider.deletesAreFinal, since, floor, [...others]];
 	const rows = await useProjectDatabase(ctx, input.project, (client) =>
-		asOnlyWriter(client, () => client.query<WrittenRow>(writeUsersSql, values)),
+		asOnlyWriter(client, () => {
+			const writing = client.query<WrittenRow>(writeUsersSql, values);
+			onSent?.();
+			return writing;
+		}),
 	);
 	const byUser = new Map(rows.map((row) => [row.user_id, row]));
 	const results = changes.flatMap((requested) => {

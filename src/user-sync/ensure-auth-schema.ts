@@ -29,9 +29,8 @@ export async function asOnlyWriter<Result>(
 	work: () => Promise<Result>,
 ): Promise<Result> {
 	// A database that was made read-only stays so: whoever did that wants no writes, and ours can wait.
-	await client.query("begin isolation level read committed");
 	try {
-		await client.query("select pg_advisory_xact_lock($1::bigint)", [writerLock]);
+		await client.query(beginSql);
 		const result = await work();
 		await client.query("commit");
 		return result;
@@ -44,6 +43,11 @@ export async function asOnlyWriter<Result>(
 
 /** Any constant that customers will not use for locks of their own: "capydb" in ASCII. */
 const writerLock = "109270149981282";
+
+// Sorting what is written together must not go over the disk.
+const beginSql = `begin isolation level read committed;
+	set local work_mem = '16MB';
+	select pg_advisory_xact_lock(${writerLock})`;
 
 type Found = { schema: boolean; users: boolean; state: boolean; columns: string[]; at: number };
 

@@ -18,6 +18,8 @@ const server = createServer((request, response) => {
 	const url = new URL(request.url ?? "/", "http://bench.invalid");
 	if (url.pathname === "/v1/instance") return answer(response, Buffer.from(`{"id":"${instanceId}"}`));
 	const after = url.searchParams.get("starting_after");
+	// Asked for only at the end of the list, about its last user.
+	if (url.searchParams.has("created_at_after")) return answer(response, pageFrom(users - 1));
 	const from = after === null ? 0 : Number(after.replace("user_", "")) + 1;
 	answer(response, ahead?.from === from ? ahead.body : pageFrom(from));
 	const next = from + pageSize;

@@ -25,6 +25,7 @@ it("pages are read while those before are written, in order, each once, and then
 	for (;;) {
 		const some = await ahead.take();
 		if (some.length === 0) break;
+		ahead.resume();
 		taken.push(...some);
 	}
 	expect(taken).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
@@ -38,6 +39,9 @@ it("no more pages are read ahead than weigh 1", async () => {
 	await new Promise((resolve) => setImmediate(resolve));
 	expect(asked).toEqual([1, 2, 3, 4]);
 	expect(await ahead.take()).toEqual([1, 2, 3, 4]);
+	await new Promise((resolve) => setImmediate(resolve));
+	expect(asked).toEqual([1, 2, 3, 4]);
+	ahead.resume();
 	await until(() => asked.length === 8);
 	ahead.stop();
 });
@@ -60,6 +64,7 @@ it("nothing is read after a stop", async () => {
 	await until(() => asked.length === 4);
 	ahead.stop();
 	await ahead.take();
+	ahead.resume();
 	await new Promise((resolve) => setImmediate(resolve));
 	expect(asked).toHaveLength(4);
 });
