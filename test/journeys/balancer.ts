@@ -16,7 +16,7 @@ export type Balancer = {
 	close(): void;
 };
 
-type Member = { url: string; isReady: boolean; timer: NodeJS.Timeout };
+type Member = { url: string; isReady: boolean; isAsked: boolean; timer: NodeJS.Timeout };
 
 const probeEveryMs = 100;
 
@@ -27,11 +27,8 @@ export function createBalancer(): Balancer {
 	let turn = 0;
 	return {
 		add: (url) => {
-			const member: Member = {
-				url,
-				isReady: false,
-				timer: setInterval(() => void probe(member), probeEveryMs),
-			};
+			const timer = setInterval(() => void probe(member), probeEveryMs);
+			const member: Member = { url, isReady: false, isAsked: false, timer };
 			members.push(member);
 		},
 		post: async (path, key, body) => {
@@ -56,12 +53,17 @@ export function createBalancer(): Balancer {
 }
 
 async function probe(member: Member): Promise<void> {
+	// An answer that comes late must not stand for what was found since.
+	if (member.isAsked) return;
+	member.isAsked = true;
 	try {
 		// A connection of its own: what it finds does not depend on one that is open already.
 		const { status } = await fetch(`${member.url}/readyz`, { headers: { connection: "close" } });
 		member.isReady = status === 200;
 	} catch {
 		member.isReady = false;
+	} finally {
+		member.isAsked = false;
 	}
 }
 
