@@ -1,11 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { Span, SpanStart, Tracing } from "../core/tracing.ts";
-
-declare module "fastify" {
-	interface FastifyRequest {
-		span: Span | null;
-	}
-}
+import type { SpanStart, Tracing } from "../core/tracing.ts";
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /** Asked every few seconds by machines. */
@@ -17,11 +11,9 @@ const untraced = /^\/(healthz|readyz|status|metrics)$/;
  */
 export function useRequestTracing(app: FastifyInstance, tracing: Tracing): void {
 	if (!tracing.isOn) return;
-	app.decorateRequest("span", null);
 	app.addHook("onRequest", (request, reply, done) => {
 		if (untraced.test(request.routeOptions.url ?? "")) return done();
 		const span = tracing.start(describe(request));
-		request.span = span;
 		reply.raw.once("close", () => {
 			if (reply.raw.headersSent) span.set({ "http.response.status_code": reply.statusCode });
 			if (reply.statusCode >= 500) span.fail(String(reply.statusCode));
@@ -29,11 +21,6 @@ export function useRequestTracing(app: FastifyInstance, tracing: Tracing): void 
 			span.end();
 		});
 		span.within(done);
-	});
-	// A body's bytes come in as the socket's doing, not the request's.
-	app.addHook("preValidation", (request, _reply, done) => {
-		if (request.span === null) done();
-		else request.span.within(done);
 	});
 }
 

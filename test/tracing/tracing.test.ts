@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { request } from "node:http";
 import { describe, expect, it } from "vitest";
 import {
 	addEndpoint,
@@ -38,16 +40,16 @@ describe("a request", () => {
 			body: { type: "invoice.paid", data: { total: 12 } },
 			headers: { traceparent },
 		});
-		const request = await collector.find("the request's span", ({ kind, traceId }) => {
+		const received = await collector.find("the request's span", ({ kind, traceId }) => {
 			return kind === "server" && traceId === callersTrace;
 		});
-		expect(request).toMatchObject({
+		expect(received).toMatchObject({
 			name: "POST /v1/organizations/:orgID/events",
 			parentId: callersSpan,
 			failed: false,
 			resource: { "service.name": "hooks", "service.instance.id": server.ctx.replica },
 		});
-		expect(request.attributes).toEqual({
+		expect(received.attributes).toEqual({
 			"http.request.method": "POST",
 			"http.route": "/v1/organizations/:orgID/events",
 			"http.response.status_code": 202,
@@ -56,12 +58,34 @@ describe("a request", () => {
 		});
 		const published = await collector.find("the publish", isOf("messaging.message.id", answer.body.event.id));
 		expect(published).toMatchObject({ name: "publish events", kind: "producer", traceId: callersTrace });
-		expect(published.parentId).toBe(request.spanId);
+		expect(published.parentId).toBe(received.spanId);
 		expect(published.attributes).toMatchObject({
 			"capydb.organization_id": organizationId,
 			"capydb.event_type": "invoice.paid",
 			"capydb.deliveries": 0,
 		});
+	});
+
+	it("is one trace also when its body comes later than its head", async () => {
+		const collector = await startCollector();
+		const server = await startTestServer({ env: collector.env });
+		const { organizationId, key } = await addOrganization(server);
+		const posted = request(`${server.url}/v1/organizations/${organizationId}/events`, {
+			method: "POST",
+			headers: {
+				authorization: `Bearer ${key}`,
+				"content-type": "application/json",
+				expect: "100-continue",
+				traceparent,
+			},
+		});
+		posted.flushHeaders();
+		await once(posted, "continue");
+		posted.end('{"type": "invoice.paid", "data": 1}');
+		const [answer] = await once(posted, "response");
+		expect(answer.resume().statusCode).toBe(202);
+		const published = await collector.find("the publish", ({ name }) => name === "publish events");
+		expect(published.traceId).toBe(callersTrace);
 	});
 
 	it("begins a trace where its caller has none or a malformed one; probes are not traced", async () => {
