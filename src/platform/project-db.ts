@@ -208,6 +208,7 @@ async function asAdmin<Result>(
 		connectionTimeoutMillis: 5_000,
 		// Making and dropping a database waits for a checkpoint.
 		options: "-c search_path=pg_catalog -c statement_timeout=120000 -c lock_timeout=10000",
+		query_timeout: 125_000,
 	});
 	client.on("error", (error) => log.warn({ err: error }, "the connection to the project cluster broke"));
 	try {
@@ -238,7 +239,9 @@ function describeAdmin(error: unknown): unknown {
 
 function isNetworkError(error: unknown): boolean {
 	if (!(error instanceof Error)) return false;
-	return "code" in error || /timeout expired|Connection terminated|SSL/.test(error.message);
+	return (
+		"code" in error || /timeout expired|Query read timeout|Connection terminated|SSL/.test(error.message)
+	);
 }
 
 function readClusterUrl(text: string): Pick<ProjectDatabaseTarget, "host" | "port" | "sslMode"> {
