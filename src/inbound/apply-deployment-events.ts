@@ -70,12 +70,13 @@ async function settle(
 	ctx: Pick<Context, "transaction">,
 	{ integration: { id } }: Target,
 	webhook: InboundWebhook,
-	reading: Reading,
+	given: Reading,
 ): Promise<void> {
 	await ctx.transaction(async (tx) => {
-		const settled = await tx.stores.inbound.settle(id, [{ ...webhook, ...outcomeOf(reading) }]);
 		// The settings of this moment count, and another process may have been quicker.
 		const integration = await tx.stores.integrations.find(id);
+		const reading = integration && isOfOther(integration, given) ? "unrelated" : given;
+		const settled = await tx.stores.inbound.settle(id, [{ ...webhook, ...outcomeOf(reading) }]);
 		if (settled.size === 0 || !integration || integration.deletedAt) return;
 		const { receivedAt } = webhook;
 		if (typeof reading !== "string") {
@@ -84,6 +85,12 @@ async function settle(
 		}
 		await tx.stores.integrations.report(id, { set: { lastEventAt: receivedAt.toISOString() } });
 	});
+}
+
+/** Another target may have been connected since it came, and an event that was ignored may be replayed. */
+function isOfOther({ externalId }: Integration, reading: Reading): boolean {
+	if (typeof reading === "string" || reading.targetId === null) return false;
+	return externalId !== null && reading.targetId !== externalId;
 }
 
 function outcomeOf(reading: Reading): Pick<InboundWebhook, "state" | "error"> {

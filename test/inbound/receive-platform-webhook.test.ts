@@ -159,6 +159,22 @@ describe("POST /v1/integrations/vercel/webhook/{projectID}/{token}", () => {
 		expect((await post(connected, signed)).status).toBe(404);
 	});
 
+	it("leaves an event of another project without effect, also when it is replayed", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, secret } = connected;
+		const { event } = fake.deploy(fake.addProject({ name: "other" }), { branch: "checkout" });
+		expect((await post(connected, fake.signedDelivery(secret, event))).status).toBe(200);
+		const path = `/v1/projects/${tenant.projectId}/integrations/vercel/events`;
+		const events = async () => (await server.call("GET", path, { key: tenant.key })).body.events;
+		const [ignored] = await events();
+		expect(ignored).toMatchObject({ state: "ignored", processed_at: null });
+		const replay = await server.call("POST", `${path}/${ignored.id}/replay`, { key: tenant.key });
+		expect(replay.status).toBe(202);
+		await until(async () => (await events())[0].processed_at !== null);
+		expect(await events()).toMatchObject([{ state: "ignored" }]);
+		expect(await deployments(connected)).toEqual([]);
+	});
+
 	it("judges by the integration as it is at that moment, also when another replica has just changed it", async () => {
 		const connected = await startConnected();
 		const { server, fake, tenant, project, secret, token } = connected;
