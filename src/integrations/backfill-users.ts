@@ -13,7 +13,7 @@ import {
 	applyUserChanges,
 	type ChangeResult,
 	type RequestedChange,
-	withRow,
+	rowChange,
 } from "../user-sync/apply-user-changes.ts";
 import { deleteAbsentUsers } from "../user-sync/delete-absent-users.ts";
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
@@ -170,8 +170,7 @@ async function* readPages(
 
 function changeOf(user: ExternalUser, readAt: Date): RequestedChange {
 	// A provider that gives no time of change says what holds now.
-	const change = { kind: "updated" as const, user, version: user.updatedAt ?? readAt };
-	return withRow({ change, eventId: null });
+	return rowChange(user, user.updatedAt ?? readAt);
 }
 
 /** As a share of what is written together. */

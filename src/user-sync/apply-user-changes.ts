@@ -13,7 +13,7 @@ import { type WantedRow, type WrittenRow, writeUsersSql } from "./write-users-qu
 export type RequestedChange = {
 	change: UserChange;
 	eventId: string | null;
-	/** What the statement takes, where `withRow` wrote it ahead. */
+	/** What the statement takes, where `rowChange` wrote it ahead. */
 	row?: string;
 };
 
@@ -71,9 +71,14 @@ export async function applyUserChanges(ctx: Reach, input: Input): Promise<Applie
 	return { results, at, wereMissing };
 }
 
-/** Writes what the statement takes of a change, while there is time for it. */
-export function withRow(requested: RequestedChange): RequestedChange {
-	return { ...requested, row: rowOf(requested) };
+/**
+ * A backfill's user as a change whose row is written already. Of the document only that text is kept: what waits for
+ * its turn as objects would outlive the collection of short-lived ones.
+ */
+export function rowChange(user: ExternalUser, version: Date): RequestedChange {
+	const whole: RequestedChange = { change: { kind: "updated", user, version }, eventId: null };
+	const row = rowOf(whole);
+	return { change: { kind: "updated", user: { ...user, raw: {} }, version }, eventId: null, row };
 }
 
 /** Splits changes so that no user stands twice in one round and the rounds keep each user's order. */
