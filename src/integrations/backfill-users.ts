@@ -7,13 +7,13 @@ import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
 import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import type { Project } from "../projects/project.ts";
 import { ProviderError } from "../providers/errors.ts";
-import type { AuthProvider, ExternalUser } from "../providers/provider.ts";
+import type { AuthProvider } from "../providers/provider.ts";
 import {
 	type AppliedChanges,
 	applyUserChanges,
 	type ChangeResult,
 	type RequestedChange,
-	rowChange,
+	rowChanges,
 } from "../user-sync/apply-user-changes.ts";
 import { deleteAbsentUsers } from "../user-sync/delete-absent-users.ts";
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
@@ -28,7 +28,7 @@ import { readAhead } from "./read-ahead.ts";
 
 /** What is written together at most: a commit and some questions for each would cost as much as its rows. */
 const writtenUsersMax = 2_000;
-const writtenLengthMax = 4 * 1024 * 1024;
+const writtenBytesMax = 4 * 1024 * 1024;
 
 /** Where a backfill stands; kept after each page. */
 type Progress = {
@@ -162,21 +162,17 @@ async function* readPages(
 		});
 		if (page.cursor !== null && page.cursor === landmark) throw goesRound(provider);
 		if (Number.isInteger(Math.log2(number))) landmark = page.cursor;
-		yield { changes: page.users.map((user) => changeOf(user, readAt)), cursor: page.cursor, readAt };
+		// A provider that gives no time of change says what holds now.
+		yield { changes: rowChanges(page.users, readAt), cursor: page.cursor, readAt };
 		if (page.cursor === null) return;
 		cursor = page.cursor;
 	}
 }
 
-function changeOf(user: ExternalUser, readAt: Date): RequestedChange {
-	// A provider that gives no time of change says what holds now.
-	return rowChange(user, user.updatedAt ?? readAt);
-}
-
 /** As a share of what is written together. */
 function weigh({ changes }: Page): number {
-	const length = changes.reduce((sum, { row = "" }) => sum + row.length, 0);
-	return Math.max(changes.length / writtenUsersMax, length / writtenLengthMax);
+	const bytes = changes.reduce((sum, { row }) => sum + (row?.length ?? 0), 0);
+	return Math.max(changes.length / writtenUsersMax, bytes / writtenBytesMax);
 }
 
 async function writePages(

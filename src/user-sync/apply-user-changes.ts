@@ -13,8 +13,8 @@ import { type WantedRow, type WrittenRow, writeUsersSql } from "./write-users-qu
 export type RequestedChange = {
 	change: UserChange;
 	eventId: string | null;
-	/** What the statement takes, where `rowChange` wrote it ahead. */
-	row?: string;
+	/** What the statement takes, where `rowChanges` wrote it ahead. */
+	row?: Buffer;
 };
 
 export type ChangeResult = RequestedChange &
@@ -72,13 +72,23 @@ export async function applyUserChanges(ctx: Reach, input: Input): Promise<Applie
 }
 
 /**
- * A backfill's user as a change whose row is written already. Of the document only that text is kept: what waits for
- * its turn as objects would outlive the collection of short-lived ones.
+ * A backfill's users as changes whose rows are written already, with that version where a user has none. Of the
+ * documents only the bytes of the rows are kept, all in one place: what waits for its turn as objects or texts would
+ * outlive the collection of short-lived ones, and the heap would grow with the number of users.
  */
-export function rowChange(user: ExternalUser, version: Date): RequestedChange {
-	const whole: RequestedChange = { change: { kind: "updated", user, version }, eventId: null };
-	const row = rowOf(whole);
-	return { change: { kind: "updated", user: { ...user, raw: {} }, version }, eventId: null, row };
+export function rowChanges(users: readonly ExternalUser[], versionElse: Date): RequestedChange[] {
+	const changes = users.map((user): RequestedChange => {
+		return { change: { kind: "updated", user, version: user.updatedAt ?? versionElse }, eventId: null };
+	});
+	const rows = changes.map(rowOf);
+	const bytes = Buffer.from(rows.join(""));
+	let end = 0;
+	return changes.map(({ change, eventId }, at) => {
+		const start = end;
+		end += Buffer.byteLength(rows[at] ?? "");
+		const light = change.kind === "deleted" ? change : { ...change, user: { ...change.user, raw: {} } };
+		return { change: light, eventId, row: bytes.subarray(start, end) };
+	});
 }
 
 /** Splits changes so that no user stands twice in one round and the rounds keep each user's order. */
@@ -164,7 +174,7 @@ async function write(
 	floor: string | null,
 ): Promise<Written> {
 	const { provider, others, readAt, onSent } = input;
-	const wanted = `[${changes.map((requested) => requested.row ?? rowOf(requested)).join(",")}]`;
+	const wanted = asJsonb(changes.map((requested) => requested.row ?? Buffer.from(rowOf(requested))));
 	const since = readAt?.toISOString() ?? null;
 	const values = [wanted, provider.id, provider.deletesAreFinal, since, floor, [...others]];
 	const rows = await useProjectDatabase(ctx, input.project, (client) =>
@@ -180,6 +190,13 @@ async function write(
 		return row ? [resultOf(requested, row)] : [];
 	});
 	return { results, at: rows[0] ? new Date(rows[0].at) : null };
+}
+
+/** An array of these rows in the binary form of jsonb: its version and the text. The driver sends bytes as they are. */
+function asJsonb(rows: readonly Buffer[]): Buffer {
+	const [start, between, end] = [Buffer.from("\x01["), Buffer.from(","), Buffer.from("]")];
+	const parts = rows.flatMap((row, at) => (at === 0 ? [row] : [between, row]));
+	return Buffer.concat([start, ...parts, end]);
 }
 
 function resultOf(requested: RequestedChange, row: WrittenRow): ChangeResult {
