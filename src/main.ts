@@ -8,6 +8,9 @@ import { createLog } from "./platform/log.ts";
 import { bootstrap } from "./projects/bootstrap.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
+/** More than requests in flight are given, less than those wait who stop a process: half a minute. */
+const stopMaxMs = 25_000;
+
 await run();
 
 async function run(): Promise<void> {
@@ -25,7 +28,9 @@ async function run(): Promise<void> {
 			const signal = await signalled;
 			log.info({ signal }, "stopping");
 		} finally {
-			await server?.stop().catch((error: unknown) => log.error({ err: error }, "stopping went wrong"));
+			await Promise.race([server?.stop(), tooLong()]).catch((error: unknown) =>
+				log.error({ err: error }, "stopping went wrong"),
+			);
 			await postgres.stop();
 		}
 		log.info({}, "stopped");
@@ -35,6 +40,13 @@ async function run(): Promise<void> {
 		process.stderr.write(`The server cannot start.\n${error.message}\n`);
 		process.exit(1);
 	}
+}
+
+/** Rejects after that time: whatever a dead network holds up, the process ends by itself before it is killed. */
+function tooLong(): Promise<never> {
+	return new Promise((_, reject) => {
+		setTimeout(() => reject(new Error(`not all has come to its end in ${stopMaxMs} ms`)), stopMaxMs).unref();
+	});
 }
 
 /** Resolves with the first signal to stop; a second one changes nothing. */
