@@ -184,9 +184,12 @@ with given as (
 	from given g
 	where d.organization_id = g.organization_id and d.id = g.id and d.claim_id = g.claim_id and d.state = 'pending'
 	returning d.endpoint_id
+), locked as (
+	select endpoint_id from delivery_lanes where endpoint_id in (select endpoint_id from released)
+	order by endpoint_id for update
 )
-update delivery_lanes set due_at = least(due_at, clock_now())
-where endpoint_id in (select endpoint_id from released)`;
+update delivery_lanes l set due_at = least(l.due_at, clock_now())
+from locked k where l.endpoint_id = k.endpoint_id`;
 
 type ClaimedRow = {
 	organization_id: string;

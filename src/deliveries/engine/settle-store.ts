@@ -55,6 +55,7 @@ export function settleStore(database: Database) {
 	};
 }
 
+// Rows of several endpoints are locked in their order, here as in every statement: else two would wait for each other.
 // A response of a private address is kept only while one organization is alone on the server: for any other it
 // would be a window into the operator's network.
 const settleSql = `
@@ -100,9 +101,12 @@ with result as (
 ), retrying as (
 	select endpoint_id, min(next_attempt_at) as due_at from settled
 	where next_attempt_at is not null group by endpoint_id
+), locked as (
+	select l.endpoint_id, r.due_at from retrying r join delivery_lanes l on l.endpoint_id = r.endpoint_id
+	order by l.endpoint_id for update of l
 )
-update delivery_lanes l set due_at = least(l.due_at, r.due_at)
-from retrying r where l.endpoint_id = r.endpoint_id
+update delivery_lanes l set due_at = least(l.due_at, k.due_at)
+from locked k where l.endpoint_id = k.endpoint_id
 returning l.endpoint_id`;
 
 type HealthChange = {
@@ -136,5 +140,5 @@ function healthOf(results: readonly AttemptResult[]): HealthChange[] {
 			change.trailingFailures += 1;
 		}
 	}
-	return [...changes.values()];
+	return [...changes.values()].toSorted((left, right) => (left.endpointId < right.endpointId ? -1 : 1));
 }
