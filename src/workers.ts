@@ -43,7 +43,7 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 		"jobs.run_long": runningJobs(ctx, types),
 		"inbound.apply": {
 			queue: {
-				policy: "stately",
+				policy: "short",
 				partition: true,
 				notify: true,
 				heartbeatSeconds: 10,
@@ -59,7 +59,7 @@ export function buildWorkers(ctx: Context, engine: Pick<Engine, "poke">): Record
 		},
 		"integrations.reconcile": {
 			queue: {
-				policy: "stately",
+				policy: "short",
 				partition: true,
 				heartbeatSeconds: 10,
 				expireInSeconds: 600,
@@ -90,7 +90,7 @@ function runningJobs(ctx: Context, types: Record<string, JobType>): TaskWorker {
 	return {
 		// A crash is noticed by the missing heartbeat; retries of failed attempts are the job's own.
 		queue: {
-			policy: "singleton",
+			policy: "standard",
 			partition: true,
 			notify: true,
 			heartbeatSeconds: 10,

@@ -7,7 +7,7 @@ import type { Database } from "./db.ts";
 export type SendOptions = {
 	/** Seconds from now. */
 	startAfterSeconds?: number;
-	/** What the queue's policy counts by. */
+	/** Of tasks with one key, one runs at a time; the policy `short` keeps one of them waiting at most. */
 	singletonKey?: string;
 };
 
@@ -68,8 +68,6 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		schedule: options.runsTasks,
 		superviseIntervalSeconds: 5,
 		monitorIntervalSeconds: 5,
-		// Tasks under a key that ran when this was last read are left lying: a dead runner's for that long too.
-		queueCacheIntervalSeconds: 1,
 		persistWarnings: true,
 		persistQueueStats: true,
 	});
@@ -84,7 +82,7 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		send: async (name, data, { startAfterSeconds, singletonKey } = {}) => {
 			await boss.send(name, withTrace(data, options.tracing), {
 				...(startAfterSeconds === undefined ? {} : { startAfter: Math.ceil(startAfterSeconds) }),
-				...(singletonKey === undefined ? {} : { singletonKey }),
+				...(singletonKey === undefined ? {} : { singletonKey, group: { id: singletonKey } }),
 				...(db === undefined ? {} : { db }),
 			});
 		},
@@ -174,6 +172,8 @@ async function startWorker(
 			localConcurrency: worker.concurrency,
 			pollingIntervalSeconds: 1,
 			notifyPollingIntervalSeconds: 2,
+			// One for each key. The policies that promise it too pass over keys that ran seconds ago.
+			groupConcurrency: 1,
 		},
 		handle,
 	);
