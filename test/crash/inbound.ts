@@ -17,7 +17,8 @@ export type Inbound = {
 
 const signingSecret = `whsec_${randomBytes(32).toString("base64")}`;
 const senders = 3;
-const generatedFrom = 1_000;
+/** Over all loads of this process: Clerk gives the id of a deleted user to nobody else, and a deletion is final. */
+let lastGenerated = 1_000;
 
 export async function connectClerk(site: Site, { key }: Tenant, projectId: string): Promise<string> {
 	const body = { secret_key: site.clerk.secretKey, webhook_signing_secret: signingSecret };
@@ -70,12 +71,11 @@ export async function startInbound(
 }
 
 function createChanges({ clerk }: Site, random: Random, nextMs: () => number) {
-	let made = 0;
 	return (): { type: string; data: { id: string } } => {
 		const at = nextMs();
 		if (random.chance(0.15)) {
-			made += 1;
-			const user: ClerkUser = { ...generateUser(generatedFrom + made), created_at: at, updated_at: at };
+			lastGenerated += 1;
+			const user: ClerkUser = { ...generateUser(lastGenerated), created_at: at, updated_at: at };
 			clerk.users.set(user.id, user);
 			return { type: "user.created", data: user };
 		}
