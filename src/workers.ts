@@ -90,7 +90,7 @@ function runningJobs(ctx: Context, types: Record<string, JobType>): TaskWorker {
 	return {
 		// A crash is noticed by the missing heartbeat; retries of failed attempts are the job's own.
 		queue: {
-			policy: "standard",
+			policy: "singleton",
 			partition: true,
 			notify: true,
 			heartbeatSeconds: 10,

@@ -7,7 +7,7 @@ import type { Database } from "./db.ts";
 export type SendOptions = {
 	/** Seconds from now. */
 	startAfterSeconds?: number;
-	/** Of tasks with one key, one runs at a time; the policy `short` keeps one of them waiting at most. */
+	/** Of tasks with one key, one runs at a time; the policy `short` lets one of them wait at most. */
 	singletonKey?: string;
 };
 
@@ -68,6 +68,8 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 		schedule: options.runsTasks,
 		superviseIntervalSeconds: 5,
 		monitorIntervalSeconds: 5,
+		// A queue of the policy `singleton` passes over the keys that ran when this was last read.
+		queueCacheIntervalSeconds: 1,
 		persistWarnings: true,
 		persistQueueStats: true,
 	});
@@ -172,7 +174,7 @@ async function startWorker(
 			localConcurrency: worker.concurrency,
 			pollingIntervalSeconds: 1,
 			notifyPollingIntervalSeconds: 2,
-			// One for each key. The policies that promise it too pass over keys that ran seconds ago.
+			// One for each key, counted by the rows.
 			groupConcurrency: 1,
 		},
 		handle,

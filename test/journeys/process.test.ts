@@ -105,6 +105,7 @@ describe("the server's process", () => {
 		const held = story.clerk.holdPage(10);
 		const { jobId } = await connectClerk(story);
 		await held.reached;
+		await until(async () => (await countUsers(story)) === 4_500);
 		await kill(story.server);
 		held.release();
 		const askedBefore = pagesAsked(story.clerk.requests);
@@ -113,12 +114,12 @@ describe("the server's process", () => {
 		const restarted = await story.restart();
 		const job = await endOfJob(restarted, jobId);
 		expect(job.state).toBe("completed");
-		// The tenth page is asked for while the ninth is written.
-		expect(job.steps.at(-2)).toMatch(/^went on after 4,[05]00 users$/);
+		// Nine pages were written, up to four of them together, which may not have been noted yet.
+		expect(job.steps.at(-2)).toMatch(/^went on after (2,500|3,000|3,500|4,000|4,500) users$/);
 		expect(job.steps.at(-1)).toBe("backfilled 12,345 users");
 		expect(await countUsers(restarted)).toBe(12_345);
-		// 25 pages of 500 in all: those from the tenth on, and the ninth if that was not kept.
-		expect(pagesAsked(story.clerk.requests) - askedBefore).toBeLessThanOrEqual(17);
+		// 25 pages of 500 in all; an empty last one is asked for once more.
+		expect(pagesAsked(story.clerk.requests) - askedBefore).toBeLessThanOrEqual(21);
 	});
 
 	it("names every fault of its configuration at once and ends with code 1", async () => {
