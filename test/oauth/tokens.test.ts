@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { type ProjectId, toUuid } from "../../src/core/ids.ts";
 import { openCredentials, sealCredentials } from "../../src/integrations/integration-secrets.ts";
 import { freshCredentials } from "../../src/integrations/platforms/fresh-credentials.ts";
@@ -17,13 +17,14 @@ import {
 } from "./oauth-server.ts";
 
 let on: OAuthServer;
-beforeAll(async () => {
-	on = await startOAuthServer();
-}, 60_000);
-afterAll(() => on.close());
+const opened: OAuthServer[] = [];
+// One for each test: where time goes by, what others have connected is renewed too.
 beforeEach(async () => {
-	Object.assign(on.netlify.quirks, { tokensExpire: false, tokenSeconds: 7200 });
-	on = { ...on, tenant: await on.server.tenant() };
+	on = await startOAuthServer();
+	opened.push(on);
+});
+afterAll(async () => {
+	for (const each of opened) await each.close();
 });
 
 /** The user grants access at the platform, in the browser that began. Returns where it ends. */

@@ -8,6 +8,7 @@ import { dropDatabase, lockOut } from "../../src/projects/cluster-database.ts";
 import { createInstance } from "../../src/projects/create-instance.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 import { silentLog } from "../support/silent-log.ts";
+import { until } from "../support/until.ts";
 import { asCustomer, asSuperuser, directUrl, refusalOf } from "./project-databases.ts";
 
 /** The job run by hand, as after a crash: whatever it says and saves is let go. */
@@ -99,6 +100,8 @@ describe("a cluster whose admin is no superuser", () => {
 
 		const url = await directUrl(server, tenant);
 		const session = asCustomer(url, "select pg_sleep(60)").catch((error) => error.code);
+		const running = `select 1 from pg_stat_activity where datname = '${id}' and query = 'select pg_sleep(60)'`;
+		await until(async () => (await asSuperuser(running)).length > 0);
 		await projectDatabases.asClusterAdmin((client) => lockOut(client, id));
 		expect(await session).toBe("57P01");
 		expect(await refusalOf(url)).toBe("28000");
