@@ -13,6 +13,12 @@ let site: Site;
 
 beforeAll(async () => {
 	site = await openTestSite();
+	// Before any load: under it, locks of these tables could meet those of the server's transactions.
+	await setRefusal(null);
+	for (const table of tables) {
+		await site.sql(`create trigger refuse before insert or update on ${table}
+			for each row execute function refuse()`);
+	}
 });
 afterAll(() => site.close());
 
@@ -37,12 +43,7 @@ it.each([
 	async (_what, state, seed) => {
 		const load = await startLoad(site, seed);
 		await takenMore(load, 50);
-		await site.sql(`create function refuse() returns trigger language plpgsql as
-		$$ begin raise exception 'No.' using errcode = '${state}'; end $$`);
-		for (const table of tables) {
-			await site.sql(`create trigger refuse before insert or update on ${table}
-			for each row execute function refuse()`);
-		}
+		await setRefusal(state);
 		const answer = await publish(load);
 		expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "2"]);
 		expect(await answer.json()).toEqual({
@@ -53,12 +54,19 @@ it.each([
 		const before = site.replicas.map(refusedClaims);
 		// Long enough for every result under way to be refused, and for a few claims.
 		await until(() => site.replicas.every((replica, at) => refusedClaims(replica) > (before[at] ?? 0) + 2));
-		await site.sql("drop function refuse cascade");
+		await setRefusal(null);
 		await takenMore(load, 50);
 		await load.stop();
 		expect(await reckon(site, load)).toMatchObject({ lost: [], stuck: [] });
 	},
 );
+
+/** What a write to one of the tables ends with; null: it is carried out. */
+async function setRefusal(state: string | null): Promise<void> {
+	const body = state === null ? "return new" : `raise exception 'No.' using errcode = '${state}'`;
+	await site.sql(`create or replace function refuse() returns trigger language plpgsql as
+		$$ begin ${body}; end $$`);
+}
 
 function publish({ tenant }: Load): Promise<Response> {
 	return fetch(`${site.replicas[0].url()}/v1/organizations/${tenant.organizationId}/events`, {

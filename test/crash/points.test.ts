@@ -16,6 +16,7 @@ import { startWorker } from "../deliveries/worker-process.ts";
 import type { ServerProcess } from "../journeys/server-process.ts";
 import type { ReceivedRequest, Receiver, Reply } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { quietTrigger } from "../support/triggers.ts";
 import { until } from "../support/until.ts";
 
 // The point between the receiver's answer and its result is in ../deliveries/faults-workers.test.ts.
@@ -185,7 +186,7 @@ async function closeGate(api: TestServer, trigger: string) {
 		open: async () => {
 			await holder.query("select pg_advisory_unlock($1)", [gateKey]);
 			await until(async () => (await blocked(api)).length === 0);
-			await api.sql("drop function stop_here cascade");
+			await quietTrigger(api, "stop_here");
 		},
 	};
 }
