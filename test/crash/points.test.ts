@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { expect, it, onTestFinished } from "vitest";
 import { toUuid } from "../../src/core/ids.ts";
@@ -178,15 +179,16 @@ async function breakOff(api: TestServer): Promise<void> {
 async function closeGate(api: TestServer, trigger: string) {
 	const holder = await connect(api);
 	await holder.query("select pg_advisory_lock($1)", [gateKey]);
-	await api.sql(`create function stop_here() returns trigger language plpgsql as
+	const stop = `stop_${randomBytes(4).toString("hex")}`;
+	await api.sql(`create function ${stop}() returns trigger language plpgsql as
 		$$ begin perform pg_advisory_xact_lock_shared(${gateKey}); return new; end $$`);
-	await api.sql(`create trigger stop_here ${trigger} for each row execute function stop_here()`);
+	await api.sql(`create trigger ${stop} ${trigger} for each row execute function ${stop}()`);
 	return {
 		isReached: async () => (await blocked(api)).length > 0,
 		open: async () => {
 			await holder.query("select pg_advisory_unlock($1)", [gateKey]);
 			await until(async () => (await blocked(api)).length === 0);
-			await quietTrigger(api, "stop_here");
+			await quietTrigger(api, stop);
 		},
 	};
 }
