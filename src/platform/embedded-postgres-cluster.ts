@@ -93,12 +93,17 @@ export async function runProgram(path: string, args: string[], user: SystemUser 
 	child.stderr.setEncoding("utf8").on("data", (text: string) => {
 		complaint = (complaint + text).slice(-4000);
 	});
-	const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-	child.once("error", reject).once("close", resolve);
-	const code = await promise.catch((cause: unknown) => {
+	const { promise, resolve, reject } = Promise.withResolvers<{
+		code: number | null;
+		signal: string | null;
+	}>();
+	child.once("error", reject).once("close", (code, signal) => resolve({ code, signal }));
+	const { code, signal } = await promise.catch((cause: unknown) => {
 		throw cannotRun(path, cause);
 	});
 	if (code === 0) return;
+	// Ctrl-C in the moment before it had left our group: it has not begun.
+	if (signal === "SIGINT" && complaint === "") return runProgram(path, args, user);
 	throw new AppError("unavailable", "embedded_postgres.failed", `${path} failed: ${complaint.trim()}`);
 }
 
