@@ -47,17 +47,12 @@ const suffixPattern = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 
 /** A new id; ids made by one process sort in the order they were made. */
 export function newId<P extends IdPrefix>(prefix: P): Id<P> {
-	return fromUuid(prefix, uuidV7());
-}
-
-/** A new id as the database keeps it, for a row that nothing here speaks of. */
-export function newUuid(): string {
-	return uuidV7();
+	return fromUuid(prefix, newUuid());
 }
 
 /** An id for one request, to be named in an answer and found in the log. */
 export function newRequestId(): string {
-	return `req_${uuidV7().replaceAll("-", "")}`;
+	return `req_${newUuid().replaceAll("-", "")}`;
 }
 
 /** True for a well-formed id of that prefix; says nothing of whether such a thing exists. */
@@ -106,8 +101,8 @@ let randomUsed = random.length;
 let lastMs = 0;
 let sequence = 0;
 
-/** RFC 9562 §5.7, with the 12 bits of `rand_a` as a counter within the millisecond (§6.2, method 1). */
-function uuidV7(): string {
+/** A new id as the database keeps it. RFC 9562 §5.7, with the 12 bits of `rand_a` as a counter within the millisecond (§6.2, method 1). */
+export function newUuid(): string {
 	const nowMs = Date.now();
 	if (nowMs > lastMs) {
 		lastMs = nowMs;
