@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { expect, inject, it, onTestFinished } from "vitest";
 import { migrateDatabase } from "../../src/platform/migrate.ts";
+import { emptyDatabase } from "../support/empty-database.ts";
 import { startTestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
@@ -14,15 +14,10 @@ async function connected(database: string): Promise<pg.Client> {
 }
 
 it("a migration that dies half way leaves nothing half made, and the next start makes all of it, no index invalid", async () => {
-	const name = `capydb_broken_${randomBytes(4).toString("hex")}`;
+	const url = new URL(await emptyDatabase());
+	const name = url.pathname.slice(1);
 	const admin = await connected("postgres");
-	onTestFinished(async () => {
-		await admin.query(`drop database if exists "${name}" with (force)`);
-		await admin.end();
-	});
-	await admin.query(`create database "${name}"`);
-	const url = new URL(inject("clusterUrl"));
-	url.pathname = `/${name}`;
+	onTestFinished(() => admin.end());
 	const watcher = await connected(name);
 	onTestFinished(() => watcher.end());
 	const count = async (query: string) =>

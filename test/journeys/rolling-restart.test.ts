@@ -1,21 +1,11 @@
 import { expect, it, onTestFinished } from "vitest";
-import { addEndpoint, addOrganization, receiving } from "../deliveries/webhook-server.ts";
-import { startTestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
-import { createBalancer } from "./balancer.ts";
+import { openFleet } from "./fleet.ts";
 import { startPublishing } from "./publishing.ts";
-import { createReplicaSet } from "./replica-set.ts";
 
 it("replacing replicas one by one, under callers that publish without a pause, is seen by none of them", async () => {
-	const server = await startTestServer({ env: { ROLE: "api" } });
-	const replicas = createReplicaSet(server);
-	onTestFinished(() => replicas.close());
-	const balancer = createBalancer();
-	onTestFinished(() => balancer.close());
-	const owner = await addOrganization(server);
-	const receiver = await receiving();
+	const { server, replicas, balancer, owner, receiver } = await openFleet();
 	receiver.respondWith({ status: 200, delayMs: 30 });
-	await addEndpoint(server, owner, { url: receiver.url });
 	const former = [await replicas.add("all"), await replicas.add("all")];
 	for (const { url } of former) balancer.add(url);
 	await until(() => balancer.ready() === 2);

@@ -1,37 +1,20 @@
-import { randomBytes } from "node:crypto";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
-import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { bootstrap } from "../../src/projects/bootstrap.ts";
-import { addEndpoint, addOrganization, receiving } from "../deliveries/webhook-server.ts";
+import { emptyDatabase } from "../support/empty-database.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
-import { createBalancer } from "./balancer.ts";
+import { openFleet } from "./fleet.ts";
 import { startPublishing } from "./publishing.ts";
-import { createReplicaSet } from "./replica-set.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const journal = join(root, "migrations", "meta", "_journal.json");
 /** What `migrateDatabase` takes. */
 const lockKey = 7_266_001;
-
-/** A database without anything in it. It goes after the servers that the test starts on it. */
-async function emptyDatabase(): Promise<string> {
-	const name = `capydb_empty_${randomBytes(4).toString("hex")}`;
-	const admin = new pg.Client({ connectionString: inject("clusterUrl") });
-	await admin.connect();
-	onTestFinished(async () => {
-		await admin.query(`drop database if exists "${name}" with (force)`);
-		await admin.end();
-	});
-	await admin.query(`create database "${name}"`);
-	const url = new URL(inject("clusterUrl"));
-	url.pathname = `/${name}`;
-	return url.href;
-}
 
 async function start(databaseUrl: string): Promise<TestServer> {
 	const server = await startTestServer({ databaseUrl, keep: true });
@@ -96,14 +79,7 @@ describe("starting on a database that lacks migrations", () => {
 
 describe("a release that brings a migration", () => {
 	it("starts beside the one that runs, under load, without an error for anybody, and takes over", async () => {
-		const server = await startTestServer({ env: { ROLE: "api" } });
-		const replicas = createReplicaSet(server);
-		onTestFinished(() => replicas.close());
-		const balancer = createBalancer();
-		onTestFinished(() => balancer.close());
-		const owner = await addOrganization(server);
-		const receiver = await receiving();
-		await addEndpoint(server, owner, { url: receiver.url });
+		const { server, replicas, balancer, owner, receiver } = await openFleet();
 		const former = await replicas.add("all");
 		balancer.add(former.url);
 		await until(() => balancer.ready() === 1);
