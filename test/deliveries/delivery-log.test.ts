@@ -197,7 +197,12 @@ describe("the attempts of a delivery", () => {
 		[
 			"a character cut at the limit",
 			{ status: 200, body: `${"x".repeat(16 * 1024 - 1)}é` },
-			`${"x".repeat(16 * 1024 - 1)}\ufffd`,
+			"x".repeat(16 * 1024 - 1),
+		],
+		[
+			"16 KiB of bytes that are not UTF-8, each of them three as text",
+			{ status: 200, body: Buffer.alloc(16 * 1024, 0xff) },
+			"\ufffd".repeat((16 * 1024) / 3),
 		],
 		["nothing", { status: 204 }, ""],
 		["control characters in a header", { status: 200, headers: { "X-Odd": "\u00ff\t\u0080" }, body: "" }, ""],

@@ -156,6 +156,7 @@ describe("a receiver that answers with a gzip bomb", () => {
 			.toString("utf8")
 			.replaceAll("\0", "");
 		expect(attempt.response_body).toBe(asKept);
+		expect(Buffer.byteLength(attempt.response_body)).toBeLessThanOrEqual(16 * 1024);
 	});
 });
 

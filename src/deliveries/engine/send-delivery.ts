@@ -17,6 +17,9 @@ export type SendContext = {
 	retryScheduleSeconds: readonly number[];
 };
 
+/** Of a response's body, as it is kept and shown. */
+const responseBytesMax = 16 * 1024;
+
 /**
  * Signs and sends one claimed delivery. `not_sent`: a trouble of our own kept it from being sent at all. `expired`:
  * its event has no payload any more.
@@ -114,9 +117,15 @@ function responseOf(
 			storable(name),
 			name.toLowerCase() === "set-cookie" ? "[masked]" : storable(value),
 		]),
-		responseBody: storable(outcome.body.toString("utf8")),
+		responseBody: cut(storable(outcome.body.toString("utf8")), responseBytesMax),
 		isPrivate: outcome.addressVerdict === "allowed",
 	};
+}
+
+/** At most so many bytes of UTF-8, whole characters: each byte that is none was made three by decoding. */
+function cut(text: string, bytesMax: number): string {
+	const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytesMax));
+	return text.slice(0, read);
 }
 
 /** Postgres takes no NUL in text, and no lone surrogate in JSON. */
