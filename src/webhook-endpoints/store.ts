@@ -1,4 +1,4 @@
-import { and, count, desc, eq, inArray, lt, sql } from "drizzle-orm";
+import { and, count, desc, eq, isNotNull, lt, sql } from "drizzle-orm";
 import type { EndpointId, OrganizationId, SecretId } from "../core/ids.ts";
 import { deliveryLanes } from "../deliveries/table.ts";
 import type { Database } from "../platform/db.ts";
@@ -100,24 +100,20 @@ export function endpointStore({ orm }: Database) {
 		},
 
 		/**
-		 * Ends the earlier secrets: at once, or the newest of them after the grace and all older ones at once, so
-		 * that at most two are live.
+		 * Ends the earlier secrets: at once, or the current one after the grace and all older ones at once, so that at
+		 * most two are live. The current one is the one without an end; ids come from the clocks of several processes.
 		 */
 		async retireSecrets(endpointId: EndpointId, graceSeconds: number): Promise<void> {
-			const secrets = await orm
-				.select({ id: endpointSecrets.id })
-				.from(endpointSecrets)
-				.where(eq(endpointSecrets.endpointId, endpointId))
-				.orderBy(desc(endpointSecrets.id));
-			const [newest, ...older] = secrets.map((secret) => secret.id);
-			const dead = graceSeconds > 0 ? older : secrets.map((secret) => secret.id);
-			if (dead.length > 0) await orm.delete(endpointSecrets).where(inArray(endpointSecrets.id, dead));
-			if (graceSeconds > 0 && newest !== undefined) {
-				await orm
-					.update(endpointSecrets)
-					.set({ expiresAt: sql`clock_now() + ${graceSeconds} * interval '1 second'` })
-					.where(eq(endpointSecrets.id, newest));
+			const ofEndpoint = eq(endpointSecrets.endpointId, endpointId);
+			if (graceSeconds === 0) {
+				await orm.delete(endpointSecrets).where(ofEndpoint);
+				return;
 			}
+			await orm.delete(endpointSecrets).where(and(ofEndpoint, isNotNull(endpointSecrets.expiresAt)));
+			await orm
+				.update(endpointSecrets)
+				.set({ expiresAt: sql`clock_now() + ${graceSeconds} * interval '1 second'` })
+				.where(ofEndpoint);
 		},
 	};
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { toUuid } from "../../src/core/ids.ts";
+import { fromUuid, toUuid, uuidFloor } from "../../src/core/ids.ts";
+import { createVault } from "../../src/platform/vault.ts";
 import { ownSignatures, standardSignatures } from "../deliveries/signatures.ts";
 import {
 	type AddedEndpoint,
@@ -10,7 +11,7 @@ import {
 	receiving,
 } from "../deliveries/webhook-server.ts";
 import type { Receiver } from "../support/receiver.ts";
-import { startTestServer, type TestServer } from "../support/server.ts";
+import { startTestServer, type TestServer, testKey } from "../support/server.ts";
 
 let server: TestServer;
 let owner: Owner;
@@ -65,10 +66,26 @@ describe("rotating a secret", () => {
 		const answers = await Promise.all([rotate({ grace_hours: 1 }), rotate({ grace_hours: 1 })]);
 		expect(answers.map(({ status }) => status)).toEqual([200, 200]);
 		const rows = await server.sql<{ expires_at: Date | null }>(
-			"select expires_at from endpoint_secrets where endpoint_id = $1 order by id desc",
+			"select expires_at from endpoint_secrets where endpoint_id = $1 order by expires_at nulls first",
 			[toUuid(endpoint.id)],
 		);
 		expect(rows.map((row) => row.expires_at === null)).toEqual([true, false]);
+	});
+
+	it("keeps the current secret whatever the clocks of the processes that made it and the one before", async () => {
+		// The endpoint's first secret as a process made it whose clock was years ahead of the others'.
+		const ahead = fromUuid("src", uuidFloor(new Date("2090-01-01T00:00:00Z")));
+		const place = { row: ahead, column: "endpoint_secrets.secret" };
+		const sealed = createVault([testKey]).seal(endpoint.secret, place);
+		await server.sql("update endpoint_secrets set id = $1, secret = $2 where endpoint_id = $3", [
+			toUuid(ahead),
+			sealed,
+			toUuid(endpoint.id),
+		]);
+		const { body: second } = await rotate({ grace_hours: 24 });
+		await expectSignedBy([second.plaintext_secret, endpoint.secret]);
+		const { body: third } = await rotate({ grace_hours: 24 });
+		await expectSignedBy([third.plaintext_secret, second.plaintext_secret]);
 	});
 
 	it.each([

@@ -25,7 +25,7 @@ export type ClaimedDelivery = {
 	headers: Record<string, string>;
 	/** Sealed. */
 	secretHeaders: string | null;
-	/** Sealed, newest first, each with the id of its row. */
+	/** Sealed, the current one first, each with the id of its row. */
 	secrets: { id: string; sealed: string }[];
 };
 
@@ -164,7 +164,7 @@ with candidates as (
 select c.*, e.payload, w.url, w.headers, w.secret_headers,
 	array(select s.id || ' ' || s.secret from endpoint_secrets s
 		where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > clock_now())
-		order by s.id desc) as secrets
+		order by s.expires_at desc nulls first) as secrets
 from claimed c
 join webhook_endpoints w on w.id = c.endpoint_id
 left join events e on e.organization_id = c.organization_id and e.id = c.event_id`;
