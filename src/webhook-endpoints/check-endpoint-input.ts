@@ -7,16 +7,15 @@ import { checkCustomHeaders } from "./header-rules.ts";
 
 type Checked = { projectId?: ProjectId | null };
 
-/** Holds what a caller set against the rules of contract §5. Throws a 400 that names the field. */
+/**
+ * Holds the address and the project that a caller set against the rules of contract §5. Asks DNS, so call it outside
+ * any transaction. Throws a 400 that names the field.
+ */
 export async function checkEndpointInput(
 	ctx: Pick<Context, "stores" | "webhookGuard">,
 	organizationId: OrganizationId,
 	input: EndpointInput,
-	current?: WebhookEndpoint,
 ): Promise<Checked> {
-	const { headers = current?.headers ?? {}, secretHeaders = withoutValues(current) } = input;
-	if (input.headers) checkCustomHeaders("headers", headers, secretHeaders);
-	if (input.secretHeaders) checkCustomHeaders("secret_headers", secretHeaders, headers);
 	if (input.url !== undefined) await checkEndpointUrl(input.url, ctx.webhookGuard);
 	if (input.projectId === undefined) return {};
 	if (input.projectId === null) return { projectId: null };
@@ -25,6 +24,16 @@ export async function checkEndpointInput(
 		throw invalid("project_id", "`project_id` is not a project of this organization.");
 	}
 	return { projectId: project.id };
+}
+
+/**
+ * Holds the headers that a caller set against the rules of contract §5; `current` has the field that stays. Throws a
+ * 400 that names the field.
+ */
+export function checkEndpointHeaders(input: EndpointInput, current?: WebhookEndpoint): void {
+	const { headers = current?.headers ?? {}, secretHeaders = withoutValues(current) } = input;
+	if (input.headers) checkCustomHeaders("headers", headers, secretHeaders);
+	if (input.secretHeaders) checkCustomHeaders("secret_headers", secretHeaders, headers);
 }
 
 /** The secret headers as they count for the rules that hold for both fields together: by their names. */

@@ -2,7 +2,7 @@ import { recordAudit } from "../audit/record-audit.ts";
 import type { Context } from "../context.ts";
 import { newId, type OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
-import { checkEndpointInput } from "./check-endpoint-input.ts";
+import { checkEndpointHeaders, checkEndpointInput } from "./check-endpoint-input.ts";
 import type { EndpointInput, WebhookEndpoint } from "./endpoint.ts";
 import { addEndpointSecret } from "./endpoint-secret.ts";
 import { tooManyEndpoints } from "./errors.ts";
@@ -16,6 +16,7 @@ export async function createEndpoint(
 	ctx: Pick<Context, "stores" | "transaction" | "webhookGuard" | "vault">,
 	{ organizationId, endpoint: input, actor }: Input,
 ): Promise<{ endpoint: WebhookEndpoint; secret: string }> {
+	checkEndpointHeaders(input);
 	const { projectId = null } = await checkEndpointInput(ctx, organizationId, input);
 	const id = newId("whe");
 	const secretHeaders = input.secretHeaders ?? {};

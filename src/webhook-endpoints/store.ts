@@ -72,6 +72,11 @@ export function endpointStore({ orm }: Database) {
 			return row ?? null;
 		},
 
+		/** Holds the endpoint's health until the transaction ends; whoever locks the endpoint too does so after it. */
+		async lockHealth(id: EndpointId): Promise<void> {
+			await orm.select().from(endpointHealth).where(eq(endpointHealth.endpointId, id)).for("update");
+		},
+
 		async update(id: EndpointId, changes: Changes): Promise<WebhookEndpoint | null> {
 			const [row] = await orm
 				.update(webhookEndpoints)

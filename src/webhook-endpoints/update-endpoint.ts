@@ -3,7 +3,7 @@ import type { Context } from "../context.ts";
 import { notFound } from "../core/errors.ts";
 import type { EndpointId, OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
-import { checkEndpointInput } from "./check-endpoint-input.ts";
+import { checkEndpointHeaders, checkEndpointInput } from "./check-endpoint-input.ts";
 import { sealHeaders } from "./create-endpoint.ts";
 import type { EndpointInput, WebhookEndpoint } from "./endpoint.ts";
 
@@ -14,12 +14,15 @@ export async function updateEndpoint(
 	ctx: Pick<Context, "stores" | "transaction" | "webhookGuard" | "vault">,
 	{ organizationId, endpointId, changes, actor }: Input,
 ): Promise<WebhookEndpoint> {
-	const current = await ctx.stores.endpoints.find(endpointId);
-	if (!current) throw notFound("webhook endpoint");
-	const checked = await checkEndpointInput(ctx, organizationId, changes, current);
+	const checked = await checkEndpointInput(ctx, organizationId, changes);
 	const { secretHeaders, projectId: _projectId, ...plain } = changes;
 	return ctx.transaction(async (tx) => {
-		// Before the endpoint's own row: settling takes its locks in the same order.
+		// Both held before anything is judged by them: settling may disable the endpoint just now, and another change
+		// may set the other headers. In the order in which settling takes them.
+		if (changes.isActive) await tx.stores.endpoints.lockHealth(endpointId);
+		const current = await tx.stores.endpoints.lock(endpointId);
+		if (!current) throw notFound("webhook endpoint");
+		checkEndpointHeaders(changes, current);
 		if (changes.isActive && !current.isActive) await tx.stores.endpoints.forgiveFailures(endpointId);
 		const endpoint = await tx.stores.endpoints.update(endpointId, {
 			...plain,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { DatabaseClock } from "../../src/platform/database-clock.ts";
+import { holding } from "../support/held-lock.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -130,6 +131,22 @@ describe("an endpoint that fails for days", () => {
 		await advance(5 * daysMs);
 		await deliver(500, 1);
 		expect(await shown()).toMatchObject({ is_active: false });
+	});
+
+	it("begins anew, too, when it is made active while it is just being disabled", async () => {
+		await deliver(500, 9);
+		await advance(5 * daysMs);
+		// What disables it also writes to the audit log: held there, it has disabled, and nobody sees it yet.
+		const holder = await holding(server, "lock table audit_events in share row exclusive mode");
+		receiver.respondWith(500);
+		await publish(server, owner, { type: "a.b", data: 1 });
+		await holder.waitForWaiting(1, "capydb-engine");
+		const changed = setActive(true);
+		await holder.waitForWaiting(1, "capydb-api");
+		await holder.release();
+		expect((await changed).body.webhook_endpoint).toMatchObject({ is_active: true, disabled_reason: null });
+		await deliver(500, 1);
+		expect(await shown()).toMatchObject({ is_active: true });
 	});
 });
 

@@ -10,6 +10,7 @@ import {
 	publish,
 	receiving,
 } from "../deliveries/webhook-server.ts";
+import { holding } from "../support/held-lock.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -126,8 +127,6 @@ describe("an endpoint's own headers", () => {
 	);
 
 	it("are at most 20 in both fields together, also when only one is changed", async () => {
-		const many = (count: number, prefix: string) =>
-			Object.fromEntries(Array.from({ length: count }, (_, at) => [`${prefix}${at}`, "x"]));
 		const both = { headers: many(10, "X-H"), secret_headers: many(11, "X-S") };
 		expect((await createEndpoint(server, owner, { url, ...both })).status).toBe(400);
 		const { path } = await addEndpoint(server, owner, { url, secret_headers: many(11, "X-S") });
@@ -146,4 +145,28 @@ describe("an endpoint's own headers", () => {
 		expect(added.status).toBe(400);
 		expect((await getBody(server, owner, path)).webhook_endpoint.headers).toEqual({});
 	});
+
+	it.each([
+		["a name in both fields", { "X-Twice": "1" }, { "x-twice": "2" }],
+		["more than 20", many(11, "X-H"), many(10, "X-S")],
+	])("are never %s by two changes at once: one of them is refused", async (_, headers, secretHeaders) => {
+		const { id, path } = await addEndpoint(server, owner, { url });
+		const holder = await holding(server, "select from webhook_endpoints where id = $1 for update", [
+			toUuid(id),
+		]);
+		const changes = [{ headers }, { secret_headers: secretHeaders }].map((body) =>
+			server.call("PATCH", path, { key: owner.key, body }),
+		);
+		await holder.waitForWaiting(2, "capydb-api");
+		await holder.release();
+		const answers = await Promise.all(changes);
+		expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 400]);
+		const { webhook_endpoint: kept } = await getBody(server, owner, path);
+		const names = [...Object.keys(kept.headers), ...kept.secret_headers];
+		expect([Object.keys(headers), Object.keys(secretHeaders)]).toContainEqual(names);
+	});
 });
+
+function many(count: number, prefix: string): Record<string, string> {
+	return Object.fromEntries(Array.from({ length: count }, (_, at) => [`${prefix}${at}`, "x"]));
+}
