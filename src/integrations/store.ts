@@ -16,9 +16,9 @@ type WebhookIntegration = { integration: Integration; version: string };
 
 export function integrationStore({ orm }: Database) {
 	const living = isNull(integrations.deletedAt);
-	// Never the same twice, so that it tells one state of the row from another.
+	// Never the same twice, so that it tells one state of the row from another. The column holds milliseconds.
 	const touched = {
-		updatedAt: sql`greatest(clock_now(), ${integrations.updatedAt} + interval '1 microsecond')`,
+		updatedAt: sql`greatest(clock_now(), ${integrations.updatedAt} + interval '1 millisecond')`,
 	};
 	return {
 		/** Also one that was deleted and still waits for its cleaning up. */

@@ -1,5 +1,6 @@
 import pg from "pg";
 import { describe, expect, it } from "vitest";
+import type { IntegrationId, ProjectId } from "../../src/core/ids.ts";
 import {
 	type Connected,
 	deployments,
@@ -208,5 +209,22 @@ describe("POST /v1/integrations/vercel/webhook/{projectID}/{token}", () => {
 		await replica.call("DELETE", path, { key: tenant.key });
 		expect((await post(connected, signed(made.secret), pathname)).status).toBe(404);
 		expect(await stored()).toBe(3);
+	});
+
+	it("heeds the last of two changes that began together, also when the integration was read between them", async () => {
+		const connected = await startConnected();
+		const { server, fake, tenant, project, secret } = connected;
+		const path = `/v1/projects/${tenant.projectId}/integrations/vercel`;
+		const projectId = tenant.projectId as ProjectId;
+		const integration = await server.ctx.stores.integrations.findByProvider(projectId, "vercel");
+		const signed = () => fake.signedDelivery(secret, fake.deploy(project, { branch: null }).event);
+		const stored = async () => (await server.sql("select 1 from inbound_webhooks")).length;
+		await server.ctx.transaction(async ({ stores }) => {
+			await server.call("PUT", path, { key: tenant.key, body: { state: "active" } });
+			expect((await post(connected, signed())).status).toBe(200);
+			await stores.integrations.update(integration?.id as IntegrationId, { state: "disabled" });
+		});
+		expect((await post(connected, signed())).status).toBe(200);
+		expect(await stored()).toBe(1);
 	});
 });
