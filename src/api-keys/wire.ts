@@ -1,7 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
-import { invalid } from "../core/errors.ts";
 import { type Scope, scopes } from "../core/principal.ts";
-import { nextCursor, nullable, Timestamp, text } from "../http/wire.ts";
+import { nextCursor, nullable, readMoment, Timestamp, text } from "../http/wire.ts";
 import type { ApiKey } from "./api-key.ts";
 
 const ScopeWire = Type.Unsafe<Scope>(Type.String({ enum: [...scopes] }));
@@ -68,19 +67,8 @@ export function fromCreateBody(body: Static<typeof CreateApiKeyBody>) {
 		name: body.name,
 		scopes: body.scopes,
 		projectId: body.project_id ?? null,
-		expiresAt: readMoment(body.expires_at ?? null),
+		expiresAt: body.expires_at == null ? null : readMoment("expires_at", body.expires_at),
 		// An empty text is no value, and answers never hold one.
 		deviceName: body.device_name || null,
 	};
-}
-
-const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/i;
-
-function readMoment(text: string | null): Date | null {
-	if (text === null) return null;
-	const moment = new Date(rfc3339.test(text) ? text : Number.NaN);
-	if (Number.isNaN(moment.getTime())) {
-		throw invalid("expires_at", "`expires_at` must be an RFC 3339 time, such as 2030-01-31T12:00:00Z.");
-	}
-	return moment;
 }

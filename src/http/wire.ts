@@ -47,13 +47,21 @@ export const Slug = Type.String({ pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$
 
 export const Timestamp = Type.String({ description: "RFC 3339, UTC, with milliseconds." });
 
-/** Reads an RFC 3339 time. Throws a 400 that names the field. */
+const rfc3339 = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/i;
+
+/** Reads an RFC 3339 time, which names its offset, of 1970 or later. Throws a 400 that names the field. */
 export function readMoment(field: string, text: string): Date {
-	const at = /^\d{4}-\d{2}-\d{2}T/.test(text) ? new Date(text) : new Date(Number.NaN);
+	const at = new Date(rfc3339.test(text) && isDay(text.slice(0, 10)) ? text : Number.NaN);
 	if (Number.isNaN(at.getTime()) || at.getTime() < 0) {
-		throw invalid(field, `\`${field}\` must be an RFC 3339 time, such as 2026-01-31T12:00:00Z.`);
+		throw invalid(field, `\`${field}\` must be an RFC 3339 time, such as 2030-01-31T12:00:00Z.`);
 	}
 	return at;
+}
+
+/** `new Date` takes a 30 February for the second of March. */
+function isDay(day: string): boolean {
+	const at = new Date(day);
+	return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(day);
 }
 
 /** Answers with text that is JSON already: it holds payloads whose bytes must not be written anew. */

@@ -81,6 +81,8 @@ describe("creating an API key", () => {
 		[{ name: "a", scopes: ["*"], expires_at: "2001-01-01T00:00:00Z" }, "expires_at"],
 		[{ name: "a", scopes: ["*"], expires_at: "tomorrow" }, "expires_at"],
 		[{ name: "a", scopes: ["*"], expires_at: "2099-13-01T00:00:00Z" }, "expires_at"],
+		[{ name: "a", scopes: ["*"], expires_at: "2099-02-30T00:00:00Z" }, "expires_at"],
+		[{ name: "a", scopes: ["*"], expires_at: "2099-01-01T00:00:00" }, "expires_at"],
 		[{ name: "a", scopes: ["*"], source: "bootstrap" }, "source"],
 		[{ name: "a", scopes: ["*"], is_admin: true }, "is_admin"],
 	])("refuses %j with a sentence that names the field", async (body, field) => {

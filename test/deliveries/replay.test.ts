@@ -198,6 +198,8 @@ describe("replaying", () => {
 	it.each<[string, Body]>([
 		["since", {}],
 		["since", { since: "yesterday" }],
+		["since", { since: "2026-01-31T12:00:00" }],
+		["until", { since, until: "2026-01-31T12:00:00" }],
 		["until", { since, until: "2026-13-01T00:00:00Z" }],
 		["until", { since, until: since }],
 		["state", { since, state: "pending" }],
