@@ -7,9 +7,10 @@ import { slugify } from "../core/slug.ts";
 import { enqueueJob } from "../jobs/enqueue-job.ts";
 import type { Job } from "../jobs/job.ts";
 import { brokenConstraint } from "../platform/db-errors.ts";
+import { ProjectDatabaseError } from "../platform/project-db-errors.ts";
 import { clusterMajor, connectionsMax } from "./cluster-database.ts";
 import { newPassword, sealCreatedCredentials, sealExternalCredentials } from "./credentials.ts";
-import { projectLimitReached, slugTaken } from "./errors.ts";
+import { clusterUnavailable, projectLimitReached, slugTaken } from "./errors.ts";
 import { type External, type GivenUrls, newUrls, readExternal } from "./external-urls.ts";
 import { type Project, projectResource } from "./project.ts";
 
@@ -29,7 +30,8 @@ const projectsMax = 1_000;
 
 /**
  * Makes a project and queues `instance.create`, which makes or checks its database. Throws a 400 for URLs or a
- * version that will not do, a 404 for an unknown organization, a 409 for a taken slug or when there are 1,000.
+ * version that will not do, a 404 for an unknown organization, a 409 for a taken slug or when there are 1,000, and a
+ * 503 for a version that no cluster is there to be asked about.
  */
 export async function createProject(ctx: Parts, input: Input): Promise<{ project: Project; job: Job }> {
 	if (!(await ctx.stores.organizations.find(input.organizationId))) throw notFound("organization");
@@ -95,10 +97,14 @@ function externalPart(tx: Transaction, id: Project["id"], external: External) {
 }
 
 async function checkVersion(ctx: Pick<Context, "projectDatabases">, wanted: number): Promise<void> {
-	const major = await ctx.projectDatabases.asClusterAdmin((admin) => clusterMajor(admin));
+	const major = await ctx.projectDatabases.asClusterAdmin((admin) => clusterMajor(admin)).catch(refuseAway);
 	if (wanted === major) return;
 	throw invalid(
 		"postgres_version",
 		`\`postgres_version\` must be ${major}, which is what this server's cluster runs.`,
 	);
+}
+
+function refuseAway(error: unknown): never {
+	throw error instanceof ProjectDatabaseError ? clusterUnavailable(error) : error;
 }

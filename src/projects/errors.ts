@@ -17,3 +17,9 @@ export function projectLimitReached(limit: number): AppError {
 export function slugTaken(): AppError {
 	return new AppError("conflict", "slug.taken", "`slug` is taken by another project of the organization.");
 }
+
+export function clusterUnavailable(cause: Error): AppError {
+	const sentence =
+		"The cluster of the projects' databases cannot be asked for its version just now; try again shortly, or leave out `postgres_version`.";
+	return new AppError("unavailable", "cluster.unavailable", sentence, { cause, retryAfterSeconds: 5 });
+}

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
+import { startProxy } from "../crash/proxy.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 
 let server: TestServer;
@@ -56,6 +57,21 @@ describe("POST /v1/projects", () => {
 		const { status, body } = await create({ name: "v", postgres_version: 9 });
 		expect(status).toBe(400);
 		expect(body.error).toContain("postgres_version");
+	});
+
+	it("asks for patience while the cluster cannot tell its version, and needs none without one", async () => {
+		const { hostname: host, port } = new URL(inject("clusterUrl"));
+		const proxy = await startProxy({ host, port: Number(port) });
+		onTestFinished(() => proxy.close());
+		const behind = await startTestServer({ env: { PROJECT_CLUSTER_URL: proxy.wayOf(inject("clusterUrl")) } });
+		const { body: made } = await behind.call("POST", "/v1/organizations", { body: { name: "patient" } });
+		const post = (body: object) =>
+			behind.call("POST", "/v1/projects", { body: { organization_id: made.organization.id, ...body } });
+		proxy.become("cut");
+		const { status, body, headers } = await post({ name: "v", postgres_version: 18 });
+		expect([status, body.code, headers.get("retry-after")]).toEqual([503, "cluster.unavailable", "5"]);
+		expect(body.error).toContain("postgres_version");
+		expect((await post({ name: "v" })).status).toBe(201);
 	});
 
 	it("refuses a slug that another project of the organization has", async () => {
