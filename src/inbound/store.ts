@@ -143,12 +143,9 @@ export function inboundStore({ orm, prepared }: Database) {
 			return row ?? null;
 		},
 
-		/** Integrations whose webhooks wait for longer than their task should take. */
+		/** Integrations whose first waiting webhook waits for longer than their task should take. */
 		async listOverdue(seconds: number, limit: number): Promise<IntegrationId[]> {
-			const { rows } = await orm.execute<{ id: string }>(sql`select distinct integration_id as id
-				from inbound_webhooks
-				where state = 'received' and received_at < clock_now() - ${seconds}::float8 * interval '1 second'
-				limit ${limit}`);
+			const rows = await prepared<{ id: string }>("list_overdue_inbound", overdueSql, [seconds, limit]);
 			return rows.map((row) => fromUuid("int", row.id));
 		},
 
@@ -184,6 +181,22 @@ type LateRow = Omit<LateIntegration, "integrationId" | "projectId"> & {
 	integration_id: string;
 	project_id: string;
 };
+
+// One step through the index of waiting webhooks for each integration that has any, however many it has.
+const overdueSql = `
+with recursive waiting as (
+	(select integration_id, received_at from inbound_webhooks where state = 'received'
+		order by integration_id, id limit 1)
+	union all
+	select first.integration_id, first.received_at from waiting w cross join lateral (
+		select integration_id, received_at from inbound_webhooks
+		where state = 'received' and integration_id > w.integration_id
+		order by integration_id, id limit 1
+	) first
+)
+select integration_id as id from waiting
+where received_at < clock_now() - $1::float8 * interval '1 second'
+limit $2`;
 
 const settleSql = `
 update inbound_webhooks w
