@@ -17,13 +17,14 @@ export function createLog(options: { level: string; replica: string; to?: "stdou
 function describeError(error: unknown): unknown {
 	if (!(error instanceof Error)) return error;
 	const { code } = error as { code?: unknown };
-	// Drizzle puts the statement's parameters into its message, and those may be personal data or sealed values.
+	// Drizzle puts the statement's parameters into its message, and with it into the stack; those may be personal data
+	// or sealed values, of as many lines as they like.
 	const message = error.message.replace(/\nparams: [\s\S]*$/, "");
 	return {
 		type: error.name,
 		message,
 		...(code === undefined ? {} : { code }),
-		stack: error.stack?.replace(/\nparams: [^\n]*/g, ""),
+		...(error.stack?.includes(error.message) && { stack: error.stack.replace(error.message, () => message) }),
 		...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
 	};
 }
