@@ -89,11 +89,9 @@ export async function openOutside(ground: Ground) {
 		tracing,
 		eventLoop: watchEventLoop(),
 		/** Counts what waits; a busy API never hides that it is busy. */
-		backlogPool: openPool(ground, "backlog", {
-			connectionsMax: 1,
-			statementTimeoutMs: 2_000,
-			plansByKey,
-		}),
+		backlogPool: openPool(ground, "backlog", { connectionsMax: 1, statementTimeoutMs: 2_000, plansByKey }),
+		/** Asked whether the database answers; a busy API is shed, and does not make every replica unready at once. */
+		readinessPool: openPool(ground, "readiness", { connectionsMax: 1, statementTimeoutMs: 2_000 }),
 		/** The delivery engine's own connections: a busy API never keeps it from writing what was sent. */
 		enginePool: openPool(ground, "engine", {
 			connectionsMax: 4,
@@ -144,14 +142,15 @@ export async function closeOutside(outside: Outside): Promise<void> {
 		sender,
 		projectDatabases,
 		backlogPool,
+		readinessPool,
 		claimPool,
 		enginePool,
 		database,
 		tracing,
 	} = outside;
 	eventLoop.close();
-	const parts = [queue, sender, projectDatabases, backlogPool, claimPool, enginePool, database, tracing];
-	for (const part of parts) await part.close();
+	const pools = [backlogPool, readinessPool, claimPool, enginePool, database];
+	for (const part of [queue, sender, projectDatabases, ...pools, tracing]) await part.close();
 }
 
 /** What traces with is not even loaded where nothing asks for traces. */

@@ -114,7 +114,7 @@ function livenessOf(loops: Record<string, Loop>): Record<string, boolean> {
 }
 
 function readinessChecks(
-	{ database }: Outside,
+	{ readinessPool }: Outside,
 	liveness: () => Record<string, boolean>,
 ): Record<string, ReadinessCheck> {
 	const ofLoops = Object.keys(liveness()).map((name): [string, ReadinessCheck] => [
@@ -123,10 +123,10 @@ function readinessChecks(
 	]);
 	return {
 		database: async () => {
-			await database.prepared("ping", "select 1", []);
+			await readinessPool.prepared("ping", "select 1", []);
 			return null;
 		},
-		migrations: async () => ((await isMigrated(database)) ? null : "missing"),
+		migrations: async () => ((await isMigrated(readinessPool)) ? null : "missing"),
 		...Object.fromEntries(ofLoops),
 	};
 }

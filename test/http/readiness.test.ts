@@ -1,4 +1,5 @@
 import fastify from "fastify";
+import pg from "pg";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createLoop } from "../../src/core/loop.ts";
 import { healthRoutes } from "../../src/http/health.ts";
@@ -27,6 +28,25 @@ describe("GET /readyz", () => {
 		expect([status, body.status, body.checks.migrations]).toEqual([503, "unavailable", "missing"]);
 		await server.sql("update drizzle.__drizzle_migrations set created_at = created_at + 1");
 		expect((await server.call("GET", "/readyz", { key: null })).status).toBe(200);
+	});
+
+	it("stays green while callers hold every connection of the API: a balancer would take away all replicas at once", async () => {
+		const server = await startTestServer();
+		const holder = new pg.Client({ connectionString: server.databaseUrl });
+		await holder.connect();
+		await holder.query("begin; lock table organizations in access exclusive mode");
+		const held = Array.from({ length: 25 }, () =>
+			server.call("GET", "/v1/organizations/org_01h455vb4pex5vsknk084sn02q"),
+		);
+		await until(async () => {
+			const waiting = await server.sql(`select from pg_stat_activity where wait_event_type = 'Lock'
+				and datname = current_database() and application_name = 'capydb-api'`);
+			return waiting.length === 20;
+		});
+		const { status, body } = await server.call("GET", "/readyz", { key: null });
+		await holder.end();
+		expect([status, body.checks.database, body.checks.migrations]).toEqual([200, "ok", "ok"]);
+		await Promise.all(held);
 	});
 });
 
