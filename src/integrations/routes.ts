@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import type { ProjectId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
 import { answers, cutPage, ListQuery, nextCursor, readPage } from "../http/wire.ts";
-import { JobWire, toJobWire } from "../jobs/wire.ts";
+import { JobAnswer, JobWire, toJobWire } from "../jobs/wire.ts";
 import type { AuthProvider } from "../providers/provider.ts";
 import { connectIntegration } from "./connect-integration.ts";
 import { deleteIntegration } from "./delete-integration.ts";
@@ -159,7 +159,7 @@ function syncRoute(app: Api, ctx: Context): void {
 			tags,
 			operationId: "syncIntegration",
 			params,
-			response: answers({ 202: Type.Object({ job: JobWire }) }),
+			response: answers({ 202: JobAnswer }),
 		},
 		handler: async (request, reply) => {
 			const provider = findProvider(ctx, request.params);

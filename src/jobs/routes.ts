@@ -7,7 +7,7 @@ import { answers, cutPage, ListQuery, nextCursor, readPage } from "../http/wire.
 import { getJob } from "./get-job.ts";
 import { listJobs } from "./list-jobs.ts";
 import { retryJob } from "./retry-job.ts";
-import { JobWire, toJobWire } from "./wire.ts";
+import { JobAnswer, JobWire, toJobWire } from "./wire.ts";
 
 const tags = ["Jobs"];
 const pageSize = 25;
@@ -38,7 +38,7 @@ export function jobRoutes(app: Api, ctx: Context): void {
 			tags,
 			operationId: "getJob",
 			params,
-			response: answers({ 200: Type.Object({ job: JobWire }) }),
+			response: answers({ 200: JobAnswer }),
 		},
 		handler: async (request) => ({ job: toJobWire(await getJob(ctx, request.params.jobID)) }),
 	});
@@ -49,7 +49,7 @@ export function jobRoutes(app: Api, ctx: Context): void {
 			tags,
 			operationId: "retryJob",
 			params,
-			response: answers({ 202: Type.Object({ job: JobWire }) }),
+			response: answers({ 202: JobAnswer }),
 		},
 		handler: async (request, reply) => {
 			const job = await retryJob(ctx, { jobId: request.params.jobID, actor: actorOf(request.principal) });

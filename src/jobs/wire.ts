@@ -26,6 +26,8 @@ export const JobWire = Type.Object({
 	updated_at: Timestamp,
 });
 
+export const JobAnswer = Type.Object({ job: JobWire });
+
 export function toJobWire(job: Job): Static<typeof JobWire> {
 	return {
 		id: job.id,

@@ -4,7 +4,8 @@ import type { Context } from "../context.ts";
 import type { PreviewId, ProjectId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
 import { answers, cutPage, ListQuery, readPage } from "../http/wire.ts";
-import { toJobWire } from "../jobs/wire.ts";
+import { JobAnswer, toJobWire } from "../jobs/wire.ts";
+import { ConnectionsAnswer, toConnectionsWire } from "../projects/wire.ts";
 import { createPreview } from "./create-preview.ts";
 import { deletePreview } from "./delete-preview.ts";
 import { extendPreview } from "./extend-preview.ts";
@@ -14,12 +15,10 @@ import type { Preview } from "./preview.ts";
 import { readPreviewConnections } from "./read-preview-connections.ts";
 import { resetPreview } from "./reset-preview.ts";
 import {
-	ConnectionsAnswer,
 	CreatePreviewBody,
 	ExtendPreviewBody,
 	fromCreateBody,
 	fromTtlBody,
-	JobAnswer,
 	PreviewAndJobAnswer,
 	PreviewAnswer,
 	PreviewsAnswer,
@@ -135,8 +134,7 @@ function connectionRoute(app: Api, ctx: Context): void {
 		},
 		handler: async ({ params: { previewID }, principal }) => {
 			const input = { previewId: previewID, actor: actorOf(principal) };
-			const { username, pooledUrl, directUrl } = await readPreviewConnections(ctx, input);
-			return { connections: { username, pooled_url: pooledUrl, direct_url: directUrl } };
+			return { connections: toConnectionsWire(await readPreviewConnections(ctx, input)) };
 		},
 	});
 }

@@ -51,14 +51,9 @@ export function toPreviewWire(preview: Preview, address: PublicAddress): Static<
 
 export const PreviewAnswer = Type.Object({ preview: PreviewWire });
 export const PreviewAndJobAnswer = Type.Object({ preview: PreviewWire, job: JobWire });
-export const JobAnswer = Type.Object({ job: JobWire });
 export const PreviewsAnswer = Type.Object({
 	preview_databases: Type.Array(PreviewWire),
 	next_cursor: nextCursor,
-});
-
-export const ConnectionsAnswer = Type.Object({
-	connections: Type.Object({ username: Type.String(), pooled_url: Type.String(), direct_url: Type.String() }),
 });
 
 const ttlHoursDefault = 24;

@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import type { ProjectId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
 import { answers, cutPage, readPage } from "../http/wire.ts";
-import { toJobWire } from "../jobs/wire.ts";
+import { JobAnswer, toJobWire } from "../jobs/wire.ts";
 import { chooseOrganization, organizationFilter } from "./choose-organization.ts";
 import { createProject } from "./create-project.ts";
 import { deleteProject } from "./delete-project.ts";
@@ -19,13 +19,13 @@ import {
 	CreateProjectBody,
 	fromCreateBody,
 	fromUpdateBody,
-	JobAnswer,
 	ListProjectsQuery,
 	ProjectAndJobAnswer,
 	ProjectAnswer,
 	ProjectsAnswer,
 	RegionsAnswer,
 	RotateCredentialsBody,
+	toConnectionsWire,
 	toProjectWire,
 	UpdatedProjectAnswer,
 	UpdateProjectBody,
@@ -129,8 +129,7 @@ function credentialRoutes(app: Api, ctx: Context): void {
 		},
 		handler: async ({ params: { projectID }, principal }) => {
 			const input = { projectId: projectID, actor: actorOf(principal) };
-			const { username, pooledUrl, directUrl } = await readConnections(ctx, input);
-			return { connections: { username, pooled_url: pooledUrl, direct_url: directUrl } };
+			return { connections: toConnectionsWire(await readConnections(ctx, input)) };
 		},
 	});
 

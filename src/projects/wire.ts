@@ -2,6 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { OrganizationId } from "../core/ids.ts";
 import { ListQuery, nextCursor, nullable, Slug, Timestamp, text } from "../http/wire.ts";
 import { JobWire } from "../jobs/wire.ts";
+import type { Connections } from "./cluster-connections.ts";
 import type { Project } from "./project.ts";
 
 const Environment = Type.Unsafe<Project["environment"]>(
@@ -67,12 +68,24 @@ export const UpdatedProjectAnswer = Type.Object({
 	project: ProjectWire,
 	job: Type.Union([JobWire, Type.Null()]),
 });
-export const JobAnswer = Type.Object({ job: JobWire });
 export const ProjectsAnswer = Type.Object({ projects: Type.Array(ProjectWire), next_cursor: nextCursor });
 
-export const ConnectionsAnswer = Type.Object({
-	connections: Type.Object({ username: Type.String(), pooled_url: Type.String(), direct_url: Type.String() }),
+const ConnectionsWire = Type.Object({
+	username: Type.String(),
+	pooled_url: Type.String(),
+	direct_url: Type.String(),
 });
+
+/** Of a project's database and of a preview's alike. */
+export const ConnectionsAnswer = Type.Object({ connections: ConnectionsWire });
+
+export function toConnectionsWire(connections: Connections): Static<typeof ConnectionsWire> {
+	return {
+		username: connections.username,
+		pooled_url: connections.pooledUrl,
+		direct_url: connections.directUrl,
+	};
+}
 
 export const RegionsAnswer = Type.Object({
 	regions: Type.Array(Type.String()),
