@@ -23,7 +23,7 @@ const calls = {
 	previews: ["audit", "events", "jobs", "projects"],
 	projects: ["api-keys", "audit", "events", "jobs"],
 	retention: ["deployments", "events", "inbound"],
-	"user-sync": ["projects"],
+	"user-sync": ["events", "projects"],
 	"webhook-endpoints": ["audit", "deliveries", "events"],
 };
 

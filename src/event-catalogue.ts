@@ -5,6 +5,7 @@ import { IntegrationWire } from "./integrations/wire.ts";
 import { JobWire } from "./jobs/wire.ts";
 import { PreviewWire } from "./previews/wire.ts";
 import { ProjectWire } from "./projects/wire.ts";
+import { UserWire } from "./user-sync/wire.ts";
 
 type Entry = {
 	description: string;
@@ -30,32 +31,13 @@ export function eventCatalogue(): EventType[] {
 const text = { type: "string" };
 const textOrNull = { type: ["string", "null"] };
 const time = { type: "string", description: "RFC 3339, UTC, with milliseconds." };
-const timeOrNull = { ...time, type: ["string", "null"] };
-
-const user = allOf({
-	provider: text,
-	user_id: text,
-	project_id: text,
-	user: allOf({
-		id: text,
-		email: textOrNull,
-		first_name: textOrNull,
-		last_name: textOrNull,
-		username: textOrNull,
-		image_url: textOrNull,
-		created_at: timeOrNull,
-		updated_at: timeOrNull,
-		last_sign_in_at: timeOrNull,
-		deleted_at: timeOrNull,
-		raw: { type: ["object", "null"], description: "The provider's document, without secrets." },
-	}),
-});
 
 const ofJob = allOf({ job: JobWire });
 const ofProject = allOf({ project: ProjectWire });
 const ofPreview = allOf({ preview: PreviewWire });
 const ofIntegration = allOf({ integration: IntegrationWire });
 const ofDeployment = allOf({ deployment: DeploymentWire });
+const ofUser = allOf({ provider: text, user_id: text, project_id: text, user: UserWire });
 const failedEndpoint = { endpoint_id: text, url: text, name: textOrNull };
 /** What publishers say in these is theirs. */
 const ofPublisher = { type: "object", description: "As its publisher sent it." };
@@ -64,6 +46,17 @@ const deployment = (description: string, state: string): Entry => ({
 	description,
 	data: ofDeployment,
 	example: { deployment: { ...example.deployment, state, ...(state === "ready" ? {} : { ready_at: null }) } },
+});
+
+const user = (description: string, deletedAt: string | null): Entry => ({
+	description,
+	data: ofUser,
+	example: {
+		provider: example.user.provider,
+		user_id: example.user.id,
+		project_id: example.project.id,
+		user: { ...example.user, deleted_at: deletedAt },
+	},
 });
 
 const entries: Record<CatalogueType, Entry> = {
@@ -114,13 +107,9 @@ const entries: Record<CatalogueType, Entry> = {
 	"deployment.failed": deployment("A deployment failed.", "failed"),
 	"deployment.canceled": deployment("A deployment was canceled.", "canceled"),
 	"deployment.promoted": deployment("A deployment was made the production one.", "promoted"),
-	"user.created": { description: "A user appeared at the auth provider.", data: user, example: example.user },
-	"user.updated": { description: "A user changed at the auth provider.", data: user, example: example.user },
-	"user.deleted": {
-		description: "A user was deleted at the auth provider.",
-		data: user,
-		example: { ...example.user, user: { ...example.user.user, deleted_at: example.project.updated_at } },
-	},
+	"user.created": user("A user appeared at the auth provider.", null),
+	"user.updated": user("A user changed at the auth provider.", null),
+	"user.deleted": user("A user was deleted at the auth provider.", example.project.updated_at),
 	"endpoint.disabled": {
 		description: "The server made an endpoint inactive. Goes only to endpoints that name this type.",
 		data: allOf({ ...failedEndpoint, reason: { enum: ["gone", "failing"] }, disabled_reason: text }),

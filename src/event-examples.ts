@@ -3,6 +3,7 @@ import type { toIntegrationWire } from "./integrations/wire.ts";
 import type { toJobWire } from "./jobs/wire.ts";
 import type { toPreviewWire } from "./previews/wire.ts";
 import type { toProjectWire } from "./projects/wire.ts";
+import type { toUserWire } from "./user-sync/wire.ts";
 
 const at = "2026-01-31T12:00:00.000Z";
 const organizationId = "org_01kg9v3v00e11s8000000000a1";
@@ -130,23 +131,19 @@ export const deployment: ReturnType<typeof toDeploymentWire> = {
 	updated_at: at,
 };
 
-export const user = {
+export const user: ReturnType<typeof toUserWire> = {
+	id: "user_2x",
 	provider: "clerk",
-	user_id: "user_2x",
-	project_id: projectId,
-	user: {
-		id: "user_2x",
-		email: "ada@example.org",
-		first_name: "Ada",
-		last_name: "Lovelace",
-		username: null,
-		image_url: null,
-		created_at: at,
-		updated_at: at,
-		last_sign_in_at: null,
-		deleted_at: null,
-		raw: { id: "user_2x" },
-	},
+	email: "ada@example.org",
+	first_name: "Ada",
+	last_name: "Lovelace",
+	username: null,
+	image_url: null,
+	created_at: at,
+	updated_at: at,
+	last_sign_in_at: null,
+	deleted_at: null,
+	raw: { id: "user_2x" },
 };
 
 export const failedEndpoint = {

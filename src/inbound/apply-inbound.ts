@@ -19,7 +19,7 @@ import {
 	type RequestedChange,
 } from "../user-sync/apply-user-changes.ts";
 import { ensureAuthSchema } from "../user-sync/ensure-auth-schema.ts";
-import { userEventData } from "../user-sync/synced-user.ts";
+import { userEvent } from "../user-sync/user-event.ts";
 import { applyDeploymentEvents } from "./apply-deployment-events.ts";
 import { applySpan } from "./apply-span.ts";
 import { type InboundWebhook, runOf } from "./inbound-webhook.ts";
@@ -33,8 +33,8 @@ const backoffSecondsMax = 60;
 
 /**
  * Lets an integration's received webhooks take effect, oldest first, and announces what they changed: deployments in
- * our own rows, users in the project's database. While that database is away they wait, and this runs again later. Safe to run twice and to be
- * killed anywhere: nothing is lost and nothing is announced twice.
+ * our own rows, users in the project's database. While that database is away they wait, and this runs again later.
+ * Safe to run twice and to be killed anywhere: nothing is lost and nothing is announced twice.
  */
 export async function applyInbound(ctx: Context, { integrationId, signal }: Input): Promise<void> {
 	const platform = await findPlatform(ctx, integrationId);
@@ -176,13 +176,7 @@ async function settle(ctx: Context, target: Target, settlements: readonly Settle
 
 function announcement({ project, provider }: Target, result: ChangeResult | null): NewEvent | null {
 	if (result?.outcome !== "changed") return null;
-	return {
-		organizationId: project.organizationId,
-		projectId: project.id,
-		type: `user.${result.kind}`,
-		data: userEventData(provider.id, project.id, result.user),
-		idempotencyKey: `inbound:${result.eventId}`,
-	};
+	return { ...userEvent(project, provider.id, result), idempotencyKey: `inbound:${result.eventId}` };
 }
 
 function lastReceivedAt(settlements: readonly Settlement[]): Date {

@@ -278,8 +278,10 @@ function textOf(value: unknown): string | null {
 	return typeof value === "string" ? value : null;
 }
 
+/** Null also for what the customer may have written and `Date` cannot hold, as `infinity`. */
 function momentOf(value: unknown): Date | null {
-	return typeof value === "string" ? new Date(value) : null;
+	const moment = new Date(typeof value === "string" ? value : Number.NaN);
+	return Number.isNaN(moment.getTime()) ? null : moment;
 }
 
 function compareText(left: string, right: string): number {

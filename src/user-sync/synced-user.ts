@@ -1,4 +1,3 @@
-import type { ProjectId } from "../core/ids.ts";
 import type { ExternalUser } from "../providers/provider.ts";
 
 /** A row of `capydb_auth.users`. */
@@ -16,26 +15,3 @@ export type UserPosition = { createdAt: string; id: string };
 
 /** What a change did to the row. `created`: there was no living row before, also when the change said "updated". */
 export type ChangeKind = "created" | "updated" | "deleted";
-
-/** The most that one event may hold. */
-const eventBytesMax = 256 * 1024;
-
-/** `data` of `user.created`, `user.updated` and `user.deleted`. A document too large for an event is left out. */
-export function userEventData(provider: string, projectId: ProjectId, user: SyncedUser): string {
-	const columns = {
-		id: user.id,
-		email: user.email,
-		first_name: user.firstName,
-		last_name: user.lastName,
-		username: user.username,
-		image_url: user.imageUrl,
-		created_at: user.createdAt,
-		updated_at: user.updatedAt,
-		last_sign_in_at: user.lastSignInAt,
-		deleted_at: user.deletedAt,
-	};
-	const data = { provider, user_id: user.id, project_id: projectId };
-	const whole = JSON.stringify({ ...data, user: { ...columns, raw: user.raw } });
-	if (Buffer.byteLength(whole) <= eventBytesMax) return whole;
-	return JSON.stringify({ ...data, user: { ...columns, raw: null } });
-}

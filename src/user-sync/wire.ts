@@ -17,9 +17,9 @@ const ListedUserWire = Type.Object({
 	deleted_at: nullable(Timestamp),
 });
 
-const UserWire = Type.Object({
+export const UserWire = Type.Object({
 	...ListedUserWire.properties,
-	raw: nullable(JsonObject),
+	raw: nullable({ ...JsonObject, description: "The provider's document, without secrets." }),
 });
 
 export const UsersAnswer = Type.Object({ users: Type.Array(ListedUserWire), next_cursor: nextCursor });

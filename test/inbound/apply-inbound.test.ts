@@ -101,6 +101,40 @@ describe("the order of a user's changes", () => {
 	});
 });
 
+describe("the event of a changed user", () => {
+	it("shows the user as GET …/users/{id} does", async () => {
+		const started = await startClerkServer(0);
+		const { server, tenant } = started;
+		await connect(started);
+		const user = newUser();
+		await send(started, "user.created", user);
+		await settledInbound(server, 1);
+		const path = `/v1/projects/${tenant.projectId}/users/${user.id}`;
+		const { body } = await server.call("GET", path, { key: tenant.key });
+		const [event] = await userEvents(server, tenant);
+		expect(event.data).toEqual({
+			provider: "clerk",
+			user_id: user.id,
+			project_id: tenant.projectId,
+			user: body.user,
+		});
+	});
+
+	it("goes out also when the customer wrote a time that has no end", async () => {
+		const started = await startClerkServer(0);
+		const { server, tenant } = started;
+		await connect(started);
+		const user = newUser();
+		await send(started, "user.created", user);
+		await settledInbound(server, 1);
+		await projectSql(server, tenant, "update capydb_auth.users set last_sign_in_at = 'infinity'");
+		await send(started, "user.deleted", { id: user.id, object: "user", deleted: true });
+		await settledInbound(server, 2);
+		const events = await userEvents(server, tenant);
+		expect(events[1]).toMatchObject({ type: "user.deleted", data: { user: { last_sign_in_at: null } } });
+	});
+});
+
 describe("while the project's database is away", () => {
 	it("answers 200, applies later, and shows the trouble meanwhile", async () => {
 		const started = await startClerkServer(0);
