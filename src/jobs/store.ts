@@ -1,7 +1,7 @@
 import { and, desc, eq, inArray, lt, sql } from "drizzle-orm";
 import type { JobId, ProjectId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
-import type { Job, JobState, RetryClassification } from "./job.ts";
+import type { Job, RetryClassification } from "./job.ts";
 import { keepTail } from "./step-log.ts";
 import { jobs } from "./table.ts";
 
@@ -11,7 +11,6 @@ export type NewJob = Pick<
 > & {
 	input: Record<string, unknown>;
 	previewDatabaseId?: Job["previewDatabaseId"];
-	lastStdout?: string;
 };
 
 type OpenJobs = { state: string; count: number; oldestSeconds: number };
@@ -129,15 +128,11 @@ export function jobStore({ orm }: Database) {
 		async saveProgress(
 			id: JobId,
 			claimId: string,
-			values: { stdout: string; progress?: Record<string, unknown> },
+			{ stdout, progress }: { stdout: string; progress: Record<string, unknown> },
 		): Promise<boolean> {
 			const rows = await orm
 				.update(jobs)
-				.set({
-					lastStdout: keepTail(values.stdout),
-					...(values.progress === undefined ? {} : { progress: values.progress }),
-					updatedAt: sql`clock_now()`,
-				})
+				.set({ lastStdout: keepTail(stdout), progress, updatedAt: sql`clock_now()` })
 				.where(held(id, claimId))
 				.returning({ id: jobs.id });
 			return rows.length > 0;
@@ -170,7 +165,7 @@ export function jobStore({ orm }: Database) {
 		},
 
 		/** Puts a failed job back with all its attempts; null when it has not failed. */
-		async reopen(id: JobId, from: JobState = "failed"): Promise<Job | null> {
+		async reopen(id: JobId): Promise<Job | null> {
 			const [row] = await orm
 				.update(jobs)
 				.set({
@@ -180,7 +175,7 @@ export function jobStore({ orm }: Database) {
 					retryClassification: null,
 					updatedAt: sql`clock_now()`,
 				})
-				.where(and(eq(jobs.id, id), eq(jobs.state, from)))
+				.where(and(eq(jobs.id, id), eq(jobs.state, "failed")))
 				.returning();
 			return row ?? null;
 		},

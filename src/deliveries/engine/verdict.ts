@@ -1,7 +1,7 @@
 import type { SendErrorCode, SendOutcome } from "../../platform/sender.ts";
 import { nextWaitMs, readRetryAfter } from "./retry-schedule.ts";
 
-/** Contract §5. `unknown`: the process died, so the outcome is not known. */
+/** Why an attempt failed, in the words of the API. `unknown`: the process died, so the outcome is not known. */
 export type DeliveryErrorCode = SendErrorCode | "http_4xx" | "http_5xx" | "redirect";
 
 /** What an attempt's outcome means for its delivery. */
@@ -27,26 +27,20 @@ type Input = {
 
 /** 2xx is success; everything else is tried again while the schedule has a place left. */
 export function judge({ outcome, delivery, schedule, now, random }: Input): Verdict {
-	const failure = failureOf(outcome);
-	if (!failure)
-		return { state: "delivered", responseStatus: outcome.kind === "answered" ? outcome.status : 0 };
-	const waitMs = failure.isFinal ? null : nextWaitMs(schedule, delivery, askedWaitMs(outcome, now), random);
-	return {
-		state: waitMs === null ? "failed" : "pending",
-		responseStatus: outcome.kind === "answered" ? outcome.status : null,
-		errorCode: failure.errorCode,
-		error: failure.error,
-		waitMs,
-	};
+	const responseStatus = outcome.kind === "answered" ? outcome.status : null;
+	if (responseStatus !== null && responseStatus >= 200 && responseStatus < 300)
+		return { state: "delivered", responseStatus };
+	const { errorCode, error, isFinal } = failureOf(outcome);
+	const waitMs = isFinal ? null : nextWaitMs(schedule, delivery, askedWaitMs(outcome, now), random);
+	return { state: waitMs === null ? "failed" : "pending", responseStatus, errorCode, error, waitMs };
 }
 
 type FailedAttempt = { errorCode: DeliveryErrorCode; error: string; isFinal: boolean };
 
-function failureOf(outcome: SendOutcome): FailedAttempt | null {
+function failureOf(outcome: SendOutcome): FailedAttempt {
 	if (outcome.kind === "failed")
 		return { errorCode: outcome.errorCode, error: outcome.message, isFinal: false };
 	const { status } = outcome;
-	if (status >= 200 && status < 300) return null;
 	const error = `The receiver answered ${status}.`;
 	if (status < 400) {
 		const sentence = `The receiver answered ${status}; redirects are not followed.`;
