@@ -31,6 +31,9 @@ export const deliveries = pgTable(
 	(table) => [
 		primaryKey({ columns: [table.organizationId, table.id] }),
 		index("deliveries_due_idx").on(table.endpointId, table.nextAttemptAt).where(sql`state = 'pending'`),
+		index("deliveries_test_idx")
+			.on(table.endpointId, table.nextAttemptAt)
+			.where(sql`state = 'pending' and origin = 'test'`),
 		index("deliveries_endpoint_idx").on(table.endpointId, table.id),
 		index("deliveries_endpoint_state_idx").on(table.endpointId, table.state, table.id),
 		index("deliveries_endpoint_type_idx").on(table.endpointId, table.eventType, table.id),

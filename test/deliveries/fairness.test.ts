@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { toUuid } from "../../src/core/ids.ts";
 import { claimStore } from "../../src/deliveries/engine/claim-store.ts";
-import { type DatabasePool, openDatabase } from "../../src/platform/db.ts";
+import { laneStore } from "../../src/deliveries/engine/lane-store.ts";
+import { type Database, type DatabasePool, openDatabase } from "../../src/platform/db.ts";
 import { measuring } from "../support/explain.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -157,33 +158,100 @@ describe("a huge backlog in one lane", () => {
 	}
 
 	/** Pages that one claim touches. */
-	async function claimPages(server: TestServer): Promise<number> {
+	function claimPages(server: TestServer): Promise<number> {
+		return pagesOf(server, (database) => claimStore(database).claim(crypto.randomUUID(), limits));
+	}
+
+	/** Pages that one sweep touches. */
+	function sweepPages(server: TestServer): Promise<number> {
+		return pagesOf(server, (database) => laneStore(database).sweep());
+	}
+
+	async function pagesOf(
+		server: TestServer,
+		work: (database: Database) => Promise<unknown>,
+	): Promise<number> {
 		const pool = enginePool(server);
 		try {
 			const measured: { pages: number }[] = [];
-			await claimStore(measuring(pool, measured)).claim(crypto.randomUUID(), limits);
+			await work(measuring(pool, measured));
 			return measured[0]?.pages ?? Number.NaN;
 		} finally {
 			await pool.close();
 		}
 	}
 
-	it("does not make a claim dearer, before and after the planner has heard of it", async () => {
+	/** An api server with a due backlog of 500 for each of three endpoints. */
+	async function threeLanes(): Promise<{ server: TestServer; owner: Owner; first: AddedEndpoint }> {
 		const server = await startTestServer({ env: { ROLE: "api" } });
 		const owner = await addOrganization(server);
-		const endpoints = [];
-		for (let made = 0; made < 3; made += 1) {
-			endpoints.push(
-				await addEndpoint(server, owner, { url: "http://127.0.0.1:9999/", event_types: ["none"] }),
-			);
-		}
-		for (const endpoint of endpoints) await backlog(server, endpoint, owner, 500);
+		const body = { url: "http://127.0.0.1:9999/", event_types: ["none"] };
+		const first = await addEndpoint(server, owner, body);
+		const others = [await addEndpoint(server, owner, body), await addEndpoint(server, owner, body)];
+		for (const endpoint of [first, ...others]) await backlog(server, endpoint, owner, 500);
+		return { server, owner, first };
+	}
+
+	it("does not make a claim dearer, before and after the planner has heard of it", async () => {
+		const { server, owner, first } = await threeLanes();
 		const few = await claimPages(server);
-		for (const endpoint of endpoints.slice(0, 1)) await backlog(server, endpoint, owner, 100_000);
+		await backlog(server, first, owner, 100_000);
 		const unanalyzed = await claimPages(server);
 		await server.sql("analyze deliveries");
 		const analyzed = await claimPages(server);
 		expect(unanalyzed).toBeLessThan(2 * few);
 		expect(analyzed).toBeLessThan(2 * few);
+	});
+
+	it("does not make a claim dearer whose endpoint is inactive, nor the sweep", async () => {
+		const { server, owner, first } = await threeLanes();
+		const lane = [toUuid(first.id)];
+		const [few, fewSwept] = [await claimPages(server), await sweepPages(server)];
+		await backlog(server, first, owner, 100_000);
+		const ended = await server.call("PATCH", first.path, { key: owner.key, body: { is_active: false } });
+		expect(ended.status).toBe(200);
+		const tested = await server.call("POST", `${first.path}/test`, { key: owner.key });
+		expect(tested.status).toBe(202);
+		for (const statement of ["select", "analyze deliveries"]) {
+			await server.sql(statement);
+			await server.sql("update delivery_lanes set due_at = now() where endpoint_id = $1", lane);
+			expect(await claimPages(server)).toBeLessThan(2 * few);
+			// At rest, as a claim leaves it: the sweep looks whether it should be.
+			await server.sql("update delivery_lanes set due_at = null where endpoint_id = $1", lane);
+			expect(await sweepPages(server)).toBeLessThan(2 * fewSwept);
+		}
+	});
+
+	it("does not keep an inactive endpoint's lane due: only its tests count", async () => {
+		const { server, owner, first } = await threeLanes();
+		const ended = await server.call("PATCH", first.path, { key: owner.key, body: { is_active: false } });
+		expect(ended.status).toBe(200);
+		await server.sql(
+			"update deliveries set next_attempt_at = now() + interval '1 minute' where endpoint_id = $1",
+			[toUuid(first.id)],
+		);
+		await server.call("POST", `${first.path}/test`, { key: owner.key });
+		const pool = enginePool(server);
+		const claim = () => claimStore(pool).claim(crypto.randomUUID(), limits);
+		const ofFirst = ({ endpointId }: { endpointId: string }) => endpointId === first.id;
+		const dueAt = "select due_at from delivery_lanes where endpoint_id = $1";
+		try {
+			const taken = (await claim()).filter(ofFirst);
+			expect(taken.map(({ eventType }) => eventType)).toEqual(["webhook.test"]);
+			const [[lane], [lease]] = [
+				await server.sql<{ due_at: Date }>(dueAt, [toUuid(first.id)]),
+				await server.sql<{ lease_until: Date }>(
+					"select lease_until from deliveries where lease_until is not null and endpoint_id = $1",
+					[toUuid(first.id)],
+				),
+			];
+			expect(lane?.due_at, "the end of the test's lease").toEqual(lease?.lease_until);
+			await claimStore(pool).expire(taken);
+			await server.sql("update delivery_lanes set due_at = now()");
+			expect((await claim()).filter(ofFirst)).toEqual([]);
+			expect(await server.sql(dueAt, [toUuid(first.id)])).toEqual([{ due_at: null }]);
+		} finally {
+			await pool.close();
+		}
 	});
 });

@@ -96,9 +96,33 @@ export function claimStore(database: Database) {
 	};
 }
 
+const onlyTests = "and origin = 'test'";
+
+/** The first due rows of each lane whose endpoint is one or the other. */
+const dueOf = (endpoints: string, rows: string) => `
+	select d.* from (select * from allowed where ${endpoints}) a cross join lateral (
+		select organization_id, id, endpoint_id, attempts, claim_id as lost_claim, updated_at as lost_at
+		from deliveries
+		where endpoint_id = a.endpoint_id and state = 'pending' and next_attempt_at <= clock_now()
+			and (lease_until is null or lease_until <= clock_now()) ${rows}
+		order by next_attempt_at
+		limit a.free
+		for update skip locked
+	) d`;
+
+/** When a lane of which all due rows are taken may next have one: the end of the first lease, the first later row. */
+const laterOf = (rows: string) => `
+	(select min(lease_until) from deliveries
+		where endpoint_id = l.endpoint_id and state = 'pending' and next_attempt_at <= clock_now()
+			and lease_until > clock_now() ${rows}),
+	(select next_attempt_at from deliveries
+		where endpoint_id = l.endpoint_id and state = 'pending' and next_attempt_at > clock_now() ${rows}
+		order by next_attempt_at limit 1)`;
+
 // `turn` ranks the due lanes within their organization, so that a thousand lanes of one organization stand behind
 // the first lane of every other. A lane from which fewer rows came than it was allowed has nothing more that is
-// due: its next time is the first row that becomes due, or the end of the first lease.
+// due: its next time is the first row that becomes due, or the end of the first lease. Of an inactive endpoint only
+// tests count, in both, and are found by an index of their own: whatever else waits for it is not looked at.
 const claimSql = `
 with candidates as (
 	select endpoint_id, served_at,
@@ -121,16 +145,9 @@ with candidates as (
 	join webhook_endpoints w on w.id = l.endpoint_id
 	left join unnest($5::uuid[], $6::int[]) as b(endpoint_id, free) on b.endpoint_id = l.endpoint_id
 ), picked as (
-	select d.* from allowed a cross join lateral (
-		select organization_id, id, endpoint_id, attempts, claim_id as lost_claim, updated_at as lost_at
-		from deliveries
-		where endpoint_id = a.endpoint_id and state = 'pending' and next_attempt_at <= clock_now()
-			and (lease_until is null or lease_until <= clock_now())
-			and (a.is_active or origin = 'test')
-		order by next_attempt_at
-		limit a.free
-		for update skip locked
-	) d
+	${dueOf("is_active", "")}
+	union all
+	${dueOf("not is_active", onlyTests)}
 ), lost as (
 	insert into delivery_attempts (organization_id, id, endpoint_id, delivery_id, number, at, duration_ms, error_code, error)
 	select organization_id, uuid_v7(), endpoint_id, id, attempts, lost_at, 0, 'unknown',
@@ -141,12 +158,7 @@ with candidates as (
 		served_at = clock_timestamp(),
 		due_at = case when p.taken >= a.free then l.due_at else least(
 			case when p.taken > 0 then clock_now() + $8::float8 * interval '1 millisecond' end,
-			(select min(lease_until) from deliveries
-				where endpoint_id = l.endpoint_id and state = 'pending' and next_attempt_at <= clock_now()
-					and lease_until > clock_now()),
-			(select next_attempt_at from deliveries
-				where endpoint_id = l.endpoint_id and state = 'pending' and next_attempt_at > clock_now()
-				order by next_attempt_at limit 1)
+			case when a.is_active then least(${laterOf("")}) else least(${laterOf(onlyTests)}) end
 		) end
 	from allowed a, lateral (select count(*)::int as taken from picked where endpoint_id = a.endpoint_id) p
 	where l.endpoint_id = a.endpoint_id
