@@ -6,7 +6,7 @@ import type {
 	FastifySchemaValidationError,
 } from "fastify";
 import { AppError, type ErrorKind, invalid } from "../core/errors.ts";
-import { sqlState } from "../platform/db-errors.ts";
+import { isOutage } from "../platform/db-errors.ts";
 
 const statuses: Record<ErrorKind, number> = {
 	invalid: 400,
@@ -72,13 +72,7 @@ function toAppError(error: FastifyError): AppError {
 
 /** Our own database away or overloaded is a 503: the caller should come back. Anything else is a bug. */
 function fromOutage(error: FastifyError): AppError {
-	const state = sqlState(error) ?? "";
-	const isOutage =
-		/^(08|53|57)/.test(state) ||
-		/ECONNREFUSED|ECONNRESET|EPIPE|timeout exceeded when trying to connect|Query read timeout|Connection terminated/.test(
-			`${error.code} ${error.message} ${(error.cause as Error | undefined)?.message}`,
-		);
-	if (isOutage) {
+	if (isOutage(error)) {
 		const sentence = "The server's database cannot be reached just now; try again shortly.";
 		return new AppError("unavailable", "database.unavailable", sentence, {
 			cause: error,
