@@ -69,7 +69,7 @@ const requestTimeout = 30_000;
 /** What the app says and minds of the process around it. */
 export type Surroundings = {
 	checks: Record<string, ReadinessCheck>;
-	load(): Load;
+	load(scope: "api" | "inbound"): Load;
 	scrape: Scrape;
 	/** How long it still takes requests when it is closed while somebody uses it. */
 	drainMs: number;
@@ -114,9 +114,9 @@ export async function buildApp(ctx: Context, surroundings: Surroundings): Promis
 
 	healthRoutes(app, checks);
 	if (ctx.config.metricsToken !== null) metricsRoute(app, ctx.config.metricsToken, scrape);
-	await app.register(async (inbound) => inboundScope(inbound as Api, ctx, load));
+	await app.register(async (inbound) => inboundScope(inbound as Api, ctx, () => load("inbound")));
 	await app.register(async (pages) => pageScope(pages as Api, ctx));
-	await app.register(async (api) => apiScope(api as Api, ctx, load));
+	await app.register(async (api) => apiScope(api as Api, ctx, () => load("api")));
 
 	methods.close();
 	return app;

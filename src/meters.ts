@@ -78,6 +78,7 @@ export type Gauges = {
 	backlog(): { ageSeconds: number; value: Backlog } | null;
 	engine(): { inFlight: number; slots: number; unsettled: number };
 	pools(): Record<string, { total: number; idle: number; waiting: number; oldestWaitMs: number }>;
+	batches(): readonly { name: string; waiting: number; oldestWaitMs: number }[];
 	loops(): Record<string, boolean>;
 	eventLoopDelayMs(): number;
 };
@@ -126,13 +127,27 @@ export function watchGauges(metrics: Metrics, gauges: Gauges): void {
 		["pool"],
 		ofPools((pool, { oldestWaitMs }) => [{ labels: { pool }, value: oldestWaitMs / 1000 }]),
 	);
+	watchBatches(many, gauges.batches);
 	watchBacklog(many, gauges.backlog);
 }
 
-function watchBacklog(
-	gauge: (name: string, help: string, labels: readonly string[], read: () => readonly Reading[]) => void,
-	read: Gauges["backlog"],
-): void {
+type AddGauge = (
+	name: string,
+	help: string,
+	labels: readonly string[],
+	read: () => readonly Reading[],
+) => void;
+
+function watchBatches(gauge: AddGauge, read: Gauges["batches"]): void {
+	gauge("capydb_batch_waiting", "Callers whose work is done together, not begun yet.", ["batch"], () =>
+		read().map(({ name, waiting }) => ({ labels: { batch: name }, value: waiting })),
+	);
+	gauge("capydb_batch_oldest_wait_seconds", "How long the first of them has waited.", ["batch"], () =>
+		read().map(({ name, oldestWaitMs }) => ({ labels: { batch: name }, value: oldestWaitMs / 1000 })),
+	);
+}
+
+function watchBacklog(gauge: AddGauge, read: Gauges["backlog"]): void {
 	const one = (name: string, help: string, pick: (backlog: Backlog, ageSeconds: number) => number) =>
 		gauge(name, help, [], () => {
 			const backlog = read();

@@ -53,7 +53,7 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 	const backlog = createBacklogStores(outside.backlogPool);
 	const app = await buildApp(ctx, {
 		drainMs: ground.drainMs ?? drainUsualMs,
-		...monitor({ config, log, outside, engine, backlog, liveness }),
+		...monitor({ config, log, outside, ctx, engine, backlog, liveness }),
 		checks: readinessChecks(outside, liveness),
 	});
 	const stop = once(() => stopAll(app, engine, outside, loops));

@@ -72,6 +72,8 @@ export function apiKeyStore({ orm, prepared }: Database) {
 				return hashes.map((_, at) => found.get(at + 1) ?? null);
 			},
 			itemsMax: 200,
+			// As long as callers wait for a connection.
+			waitMaxMs: 5_000,
 		}),
 
 		/** Writes down that the key was used, at most once a minute. */

@@ -48,3 +48,9 @@ export function notFound(noun: string): AppError {
 		`No such ${noun}.`,
 	);
 }
+
+/** A 503 for want of capacity; nothing was done. */
+export function overloaded(retryAfterSeconds = 2): AppError {
+	const sentence = "The server has more to do than it can just now; try again shortly.";
+	return new AppError("unavailable", "server.overloaded", sentence, { retryAfterSeconds });
+}

@@ -1,11 +1,14 @@
-import { createBatcher } from "../core/batcher.ts";
+import { type Batcher, createBatcher } from "../core/batcher.ts";
 import { isStatementRefused } from "../platform/db-errors.ts";
 import type { NewEvent, WebhookEvent } from "./event.ts";
 
-export type PublishTogether = (event: NewEvent) => Promise<WebhookEvent>;
+export type PublishTogether = Batcher<NewEvent, WebhookEvent>;
 
 const batchMax = 200;
 const batchBytesMax = 4 * 1024 * 1024;
+const waitingBytesMax = 64 * 1024 * 1024;
+/** As long as callers wait for a connection. */
+const waitMaxMs = 5_000;
 
 /**
  * Writes events that are published one by one at the same time in one statement, and so in one commit. An event that
@@ -18,6 +21,8 @@ export function createPublishTogether(
 		run: publish,
 		itemsMax: batchMax,
 		weightMax: batchBytesMax,
+		waitingWeightMax: waitingBytesMax,
+		waitMaxMs,
 		weigh: ({ data }) => data.length,
 		// One statement writes a key once.
 		keyOf: ({ organizationId, idempotencyKey }) =>

@@ -28,6 +28,8 @@ type InsertedRow = { position: number; is_new: boolean };
 
 /** What one batch may hold at most, as text: documents are up to 5 MiB each. */
 const batchBytesMax = 16 * 1024 * 1024;
+/** What may wait beside them. It waits on after its provider was told to come back: not each of them does. */
+const waitingBytesMax = 128 * 1024 * 1024;
 /** Small enough that two batches are under way when many come: while one waits for the disk, the next is read. */
 const requestsMax = 32;
 
@@ -63,6 +65,7 @@ export function inboundStore({ orm, prepared }: Database) {
 			run: insertRequests,
 			itemsMax: requestsMax,
 			weightMax: batchBytesMax,
+			waitingWeightMax: waitingBytesMax,
 			weigh: (webhooks) => webhooks.reduce((sum, { document }) => sum + document.length, 0),
 			isOfOneItem: isStatementRefused,
 		}),

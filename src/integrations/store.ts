@@ -55,6 +55,8 @@ export function integrationStore({ orm }: Database) {
 				return keys.map(({ projectId, provider }) => found.get(`${projectId} ${provider}`) ?? null);
 			},
 			itemsMax: 200,
+			// As long as callers wait for a connection.
+			waitMaxMs: 5_000,
 		}),
 
 		/** Newest first. With a limit, one row more than that, to show whether there are more. */
