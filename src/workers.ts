@@ -153,7 +153,7 @@ function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 			},
 			concurrency: 1,
 			schedule: everyHour,
-			handle: () => maintainTables(ctx),
+			handle: (_, signal) => maintainTables(ctx, signal),
 		},
 	};
 }

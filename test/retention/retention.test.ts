@@ -40,6 +40,39 @@ async function advance(ms: number): Promise<void> {
 	await (server.ctx.clock as DatabaseClock).sync();
 }
 
+function maintain(): Promise<void> {
+	return maintainTables(server.ctx, new AbortController().signal);
+}
+
+/** A reader that goes on for hours, as pg_dump does. Returns what ends it. */
+async function readEventsOn(): Promise<() => Promise<unknown>> {
+	const reader = new pg.Client({ connectionString: server.databaseUrl });
+	await reader.connect();
+	onTestFinished(() => reader.end());
+	await reader.query("begin isolation level repeatable read");
+	await reader.query("select count(*) from events");
+	return () => reader.query("commit");
+}
+
+/** Begins to drop the partition of `addOldEvent`, which somebody reads, and gives it up. */
+async function cutDropOff(): Promise<void> {
+	const cut = new pg.Client({ connectionString: server.databaseUrl, statement_timeout: 300 });
+	await cut.connect();
+	onTestFinished(() => cut.end());
+	const cutOff = cut.query('alter table "events" detach partition "events_20200106" concurrently');
+	await expect(cutOff).rejects.toThrow("statement timeout");
+}
+
+/** Waits until the drop of a partition waits for a reader. */
+function untilDropWaits(): Promise<{ pid: number }> {
+	return until(async () => {
+		const [waiting] = await server.sql<{ pid: number }>(
+			"select pid from pg_stat_activity where query like 'alter table \"events\" detach%' and wait_event_type = 'Lock' and datname = current_database()",
+		);
+		return waiting;
+	});
+}
+
 /** A week of 2020 with an event in it. */
 async function addOldEvent(): Promise<string> {
 	const id = "016f7725-f800-7000-8000-000000000001";
@@ -64,10 +97,10 @@ describe("retention", () => {
 		const { event } = await publish(server, owner, { type: "a.b", data: 1 });
 		const { id } = await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
 		await advance(29 * dayMs);
-		await maintainTables(server.ctx);
+		await maintain();
 		expect(await listAttempts(server, owner, endpoint, id)).toHaveLength(1);
 		await advance(9 * dayMs);
-		await maintainTables(server.ctx);
+		await maintain();
 		const path = `/v1/organizations/${owner.organizationId}/events`;
 		expect((await server.call("GET", `${path}/${event.id}`, { key: owner.key })).status).toBe(404);
 		expect(await getBody(server, owner, path)).toEqual({ events: [], next_cursor: null });
@@ -80,20 +113,20 @@ describe("retention", () => {
 		await addDeployment(server, old);
 		await addDeployment(server, old);
 		await advance(29 * dayMs);
-		await maintainTables(server.ctx);
+		await maintain();
 		const path = `/v1/projects/${old.projectId}/deployments`;
 		const list = async () => (await server.call("GET", path, { key: old.key })).body.deployments;
 		const [heard, ...others] = await list();
 		expect(others).toHaveLength(1);
 		await server.sql("update deployments set updated_at = clock_now() where id = $1", [toUuid(heard.id)]);
 		await advance(2 * dayMs);
-		await maintainTables(server.ctx);
+		await maintain();
 		expect(await list()).toMatchObject([{ id: heard.id }]);
 	});
 
 	it("goes on delivering afterwards", async () => {
 		await advance(60 * dayMs);
-		await maintainTables(server.ctx);
+		await maintain();
 		await publish(server, owner, { type: "a.b", data: 1 });
 		await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
 	});
@@ -106,7 +139,7 @@ describe("retention", () => {
 			values ($1, uuid_v7(), $2, $3, 'old', 'event', 'pending', 3, 8, clock_now() + interval '1 hour', clock_now(), clock_now())`,
 			[toUuid(owner.organizationId), toUuid(endpoint.id), eventId],
 		);
-		await maintainTables(server.ctx);
+		await maintain();
 		await passTime(server, 3600_000, endpoint);
 		const delivery = await newestDelivery(server, owner, endpoint, ({ state }) => state === "failed");
 		expect(delivery).toMatchObject({
@@ -123,39 +156,68 @@ describe("retention", () => {
 
 	it("does not hold up publishing and delivering while a long reader delays the drop", async () => {
 		await addOldEvent();
-		const reader = new pg.Client({ connectionString: server.databaseUrl });
-		await reader.connect();
-		onTestFinished(() => reader.end());
-		await reader.query("begin isolation level repeatable read");
-		await reader.query("select count(*) from events");
-		const maintained = maintainTables(server.ctx);
-		await until(async () => {
-			const waiting = await server.sql(
-				"select 1 from pg_stat_activity where query like 'alter table \"events\" detach%' and wait_event_type = 'Lock' and datname = current_database()",
-			);
-			return waiting.length > 0;
-		});
+		const endReading = await readEventsOn();
+		const maintained = maintain();
+		await untilDropWaits();
 		await publish(server, owner, { type: "a.b", data: 1 });
 		await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
-		await reader.query("commit");
+		await endReading();
 		await maintained;
 		expect(await partitions()).not.toContain("events_20200106");
 	});
 
+	it("does everything else when a reader of hours keeps a partition from being dropped", async () => {
+		await addOldEvent();
+		await server.sql("create table deliveries_20200106 (like deliveries)");
+		await publish(server, owner, { type: "a.b", data: 1, idempotency_key: "k" });
+		await advance(2 * dayMs);
+		const [last] = (await partitions()).filter((name) => name.startsWith("events_")).slice(-1);
+		await server.sql(`drop table "${last}"`);
+		await readEventsOn();
+		const failing = expect(maintain()).rejects.toThrow("1 of 7 failed");
+		const { pid } = await untilDropWaits();
+		// As the statement's time limit would.
+		await server.sql("select pg_cancel_backend($1)", [pid]);
+		await failing;
+		expect(await partitions()).toContain(last);
+		expect(await partitions()).not.toContain("deliveries_20200106");
+		expect(await server.sql("select 1 from event_idempotency_keys")).toEqual([]);
+	});
+
+	it("makes partitions beside a reader of hours, while another's drop is cut off, and nobody waits for it", async () => {
+		await addOldEvent();
+		const [last] = (await partitions()).filter((name) => name.startsWith("events_")).slice(-1);
+		const indexes = () =>
+			server.sql("select indexname, indexdef from pg_indexes where tablename = $1 order by 1", [last]);
+		const before = await indexes();
+		await server.sql(`drop table "${last}"`);
+		await readEventsOn();
+		await cutDropOff();
+		const failing = expect(maintain()).rejects.toThrow("1 of 7 failed");
+		await until(async () => (await partitions()).includes(last ?? ""));
+		await publish(server, owner, { type: "a.b", data: 1 });
+		await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
+		await server.sql("select pg_cancel_backend($1)", [(await untilDropWaits()).pid]);
+		await failing;
+		expect(await indexes()).toEqual(before);
+		expect(before.length).toBeGreaterThan(1);
+	});
+
+	it("makes up for a partition that was made and not attached", async () => {
+		const [last] = (await partitions()).filter((name) => name.startsWith("events_")).slice(-1);
+		await server.sql(`alter table events detach partition "${last}"`);
+		await maintain();
+		expect(
+			await server.sql("select from pg_class where relname = $1 and relispartition", [last]),
+		).toHaveLength(1);
+	});
+
 	it("makes up for a drop that was cut off before its end", async () => {
 		await addOldEvent();
-		const reader = new pg.Client({ connectionString: server.databaseUrl });
-		await reader.connect();
-		onTestFinished(() => reader.end());
-		await reader.query("begin isolation level repeatable read");
-		await reader.query("select count(*) from events");
-		const cut = new pg.Client({ connectionString: server.databaseUrl, statement_timeout: 300 });
-		await cut.connect();
-		onTestFinished(() => cut.end());
-		const cutOff = cut.query('alter table "events" detach partition "events_20200106" concurrently');
-		await expect(cutOff).rejects.toThrow("statement timeout");
-		await reader.query("commit");
-		await maintainTables(server.ctx);
+		const endReading = await readEventsOn();
+		await cutDropOff();
+		await endReading();
+		await maintain();
 		expect(await partitions()).not.toContain("events_20200106");
 	});
 
@@ -163,7 +225,7 @@ describe("retention", () => {
 		await addOldEvent();
 		await server.sql('alter table "events" detach partition "events_20200106" concurrently');
 		expect(await partitions()).toContain("events_20200106");
-		await maintainTables(server.ctx);
+		await maintain();
 		expect(await partitions()).not.toContain("events_20200106");
 	});
 
@@ -171,11 +233,51 @@ describe("retention", () => {
 		const once = () => publish(server, owner, { type: "a.b", data: 1, idempotency_key: "k" });
 		const first = await once();
 		await advance(dayMs - 60_000);
-		await maintainTables(server.ctx);
+		await maintain();
 		expect((await once()).event.id).toBe(first.event.id);
 		await advance(120_000);
-		await maintainTables(server.ctx);
+		await maintain();
 		expect(await server.sql("select 1 from event_idempotency_keys")).toEqual([]);
 		expect((await once()).event.id).not.toBe(first.event.id);
+	});
+
+	it("deletes what has expired ten thousand at a time, until nothing of it is left", async () => {
+		const { projectId } = await server.tenant();
+		await server.sql("create table deleted (name text, count int)");
+		await server.sql(`create function note_deleted() returns trigger language plpgsql as
+			'begin insert into deleted select tg_table_name, count(*) from gone; return null; end'`);
+		const tables = ["event_idempotency_keys", "inbound_dedup_keys", "deployments"];
+		for (const table of tables) {
+			await server.sql(`create trigger note after delete on ${table} referencing old table as gone
+				for each statement execute function note_deleted()`);
+		}
+		const from = "from generate_series(-24999, 5) n";
+		// Ten at each moment, as one batch of events has one.
+		const at = "clock_now() + (n / 10 * 10 + 9) * interval '1 minute'";
+		await server.sql(
+			`insert into event_idempotency_keys select uuid_v7(), n::text, uuid_v7(), ${at} ${from}`,
+		);
+		await server.sql(`insert into inbound_dedup_keys (organization_id, integration_id, provider_event_id,
+			inbound_id, expires_at) select uuid_v7(), uuid_v7(), n::text, uuid_v7(), ${at} ${from}`);
+		await server.sql(
+			`insert into deployments (id, organization_id, project_id, integration_id, provider, external_id, state, state_at,
+				announced, context, is_preview, started_at, created_at, updated_at)
+			select overlay(md5(n::text) placing '00000000' from 1)::uuid, $1, $2, uuid_v7(), 'vercel', n::text, 'ready', at, '{}', 'production', false, at, at, at
+			from (select n, case when n > 0 then clock_now() else '2020-01-06' end as at ${from}) made`,
+			[toUuid(owner.organizationId), toUuid(projectId as `prj_${string}`)],
+		);
+		await maintain();
+		for (const table of tables) {
+			const [row] = await server.sql<{ most: number; all: number; last: number; statements: number }>(
+				`select max(count) as most, sum(count)::int as all, count(*)::int as statements,
+					(select count(*)::int from ${table}) as last from deleted where name = $1`,
+				[table],
+			);
+			expect([table, row?.statements]).toEqual([table, 3]);
+			expect(row?.most).toBeLessThan(10_010);
+			expect([table, row?.last, row?.all]).toEqual(
+				table === "deployments" ? [table, 5, 25_000] : [table, 15, 24_990],
+			);
+		}
 	});
 });
