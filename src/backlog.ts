@@ -24,7 +24,8 @@ export function keepBacklog(stores: ReturnType<typeof createBacklogStores>, log:
 			const deliveries = await stores.deliveries.read();
 			const jobs = await stores.jobs.countOpen();
 			const inbound = await stores.inbound.countWaiting();
-			kept = { value: { deliveries, jobs, inbound }, readAt: performance.now() };
+			const partitionsAheadSeconds = (await stores.retention.partitionsAheadMs()) / 1000;
+			kept = { value: { deliveries, jobs, inbound, partitionsAheadSeconds }, readAt: performance.now() };
 		} catch (error) {
 			log.warn({ err: error }, "the backlog could not be read");
 		}

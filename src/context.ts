@@ -131,6 +131,7 @@ export function createBacklogStores(database: Database) {
 		deliveries: backlogStore(database),
 		jobs: jobStore(database),
 		inbound: inboundStore(database),
+		retention: retentionStore(database),
 	};
 }
 

@@ -61,6 +61,10 @@ export function createMeters(metrics: Metrics) {
 			jobSeconds({ type }, seconds);
 		},
 		task: (task: string, outcome: "done" | "failed") => tasks({ task, outcome }),
+		/** Shows a task that may end here before it does: the first failure of an unknown series is no increase. */
+		expectTask: (task: string) => {
+			for (const outcome of ["done", "failed"]) tasks({ task, outcome }, 0);
+		},
 		inbound: (provider: string, verdict: string) => inbound({ provider, verdict }),
 		shed: (scope: "api" | "inbound") => shed({ scope }),
 	};
@@ -71,6 +75,8 @@ export type Backlog = {
 	deliveries: DeliveryBacklog;
 	jobs: readonly { state: string; count: number; oldestSeconds: number }[];
 	inbound: { count: number; oldestSeconds: number };
+	/** How long the partitions of the growing tables will do; less than nothing when they are at their end. */
+	partitionsAheadSeconds: number;
 };
 
 /** Where the gauges are read at each scrape. */
@@ -169,6 +175,11 @@ function watchBacklog(gauge: AddGauge, read: Gauges["backlog"]): void {
 		"capydb_inbound_oldest_seconds",
 		"How long the oldest of them has waited.",
 		({ inbound }) => inbound.oldestSeconds,
+	);
+	one(
+		"capydb_partitions_ahead_seconds",
+		"From now to the end of the last partition, of the table where that is least.",
+		({ partitionsAheadSeconds }) => partitionsAheadSeconds,
 	);
 	gauge(
 		"capydb_jobs",

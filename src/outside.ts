@@ -110,6 +110,7 @@ export async function openOutside(ground: Ground) {
 			log,
 			connectionsMax: 6,
 			runsTasks,
+			onWorker: meters.expectTask,
 			onTask: meters.task,
 			tracing,
 		}),

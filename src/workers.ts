@@ -113,6 +113,15 @@ type Scheduled =
 	| "branches.sweep"
 	| "tables.maintain";
 
+/** For what would else come again in an hour or a day when it has failed. */
+const repeated: TaskWorker["queue"] = {
+	policy: "exclusive",
+	expireInSeconds: 3600,
+	retryLimit: 3,
+	retryDelay: 60,
+	deleteAfterSeconds: 3600,
+};
+
 /** What runs by itself: once at each of its times, however many replicas there are. */
 function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 	return {
@@ -123,34 +132,22 @@ function scheduledWorkers(ctx: Context): Record<Scheduled, TaskWorker> {
 			handle: () => reconcileDue(ctx),
 		},
 		"projects.drop_expired": {
-			queue: { policy: "exclusive", expireInSeconds: 3600, retryLimit: 0, deleteAfterSeconds: 3600 },
+			queue: repeated,
 			concurrency: 1,
 			schedule: everyHour,
-			handle: async () => void (await dropExpiredProjects(ctx)),
+			handle: () => dropExpiredProjects(ctx),
 		},
 		"previews.delete_due": sweep(() => deleteDuePreviews(ctx)),
 		"branches.sweep": sweep(() => sweepBranches(ctx)),
 		"oauth.discard_expired": sweep(() => discardExpiredFlows(ctx)),
 		"users.reconcile": {
-			queue: {
-				policy: "exclusive",
-				expireInSeconds: 3600,
-				retryLimit: 3,
-				retryDelay: 60,
-				deleteAfterSeconds: 3600,
-			},
+			queue: repeated,
 			concurrency: 1,
 			schedule: everyNight,
 			handle: () => queueReconciliations(ctx),
 		},
 		"tables.maintain": {
-			queue: {
-				policy: "exclusive",
-				expireInSeconds: 3600,
-				retryLimit: 3,
-				retryDelay: 60,
-				deleteAfterSeconds: 3600,
-			},
+			queue: repeated,
 			concurrency: 1,
 			schedule: everyHour,
 			handle: (_, signal) => maintainTables(ctx, signal),

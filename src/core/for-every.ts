@@ -3,12 +3,14 @@
  * was one, this throws at the end.
  */
 export async function forEvery<Item>(
-	items: readonly Item[],
+	items: Iterable<Item> | AsyncIterable<Item>,
 	work: (item: Item) => Promise<void>,
 	onFailure: (item: Item, error: unknown) => void,
 ): Promise<void> {
+	let all = 0;
 	let failed = 0;
-	for (const item of items) {
+	for await (const item of items) {
+		all += 1;
 		try {
 			await work(item);
 		} catch (error) {
@@ -16,5 +18,5 @@ export async function forEvery<Item>(
 			onFailure(item, error);
 		}
 	}
-	if (failed > 0) throw new Error(`${failed} of ${items.length} failed; the log says which and why.`);
+	if (failed > 0) throw new Error(`${failed} of ${all} failed; the log says which and why.`);
 }

@@ -4,12 +4,12 @@ type Labels<Name extends string> = Record<Name, string>;
 
 /** What is measured, for Prometheus. Label values come from closed lists: never ids, addresses or texts. */
 export type Metrics = {
-	/** Returns what counts one up. */
+	/** Returns what counts up, by one unless said otherwise. */
 	counter<Name extends string>(
 		name: string,
 		help: string,
 		labels: readonly Name[],
-	): (labels: Labels<Name>) => void;
+	): (labels: Labels<Name>, by?: number) => void;
 	/** Returns what takes a duration. */
 	histogram<Name extends string>(
 		name: string,
@@ -36,7 +36,7 @@ export function createMetrics({ ofProcess }: { ofProcess: boolean }): Metrics {
 	return {
 		counter: (name, help, labelNames) => {
 			const counter = new Counter({ name, help, labelNames, registers: [register] });
-			return (labels) => counter.inc(labels);
+			return (labels, by = 1) => counter.inc(labels, by);
 		},
 		histogram: (name, help, labelNames) => {
 			const histogram = new Histogram({

@@ -38,6 +38,18 @@ export async function ensurePartitions(run: Run, keepFrom = new Date(0)): Promis
 	}
 }
 
+/** How long the partitions that are there will do: from now to the end of the last, of the table where that is least. */
+export async function readPartitionsAheadMs(run: Run): Promise<number> {
+	const rows = await run(`select p.relname as parent, max(c.relname) as name
+		from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
+		where ${isPartition} and p.relname in ('${partitionedTables.join("', '")}') group by 1`);
+	const ends = partitionedTables.map((table) => {
+		const last = rows.find(({ parent }) => parent === table);
+		return last === undefined ? 0 : weekOf(String(last.name)).getTime() + weekMs;
+	});
+	return Math.min(...ends) - Date.now();
+}
+
 /** The partitions that hold nothing of `keepFrom` or later, the oldest first. */
 export async function listExpiredPartitions(run: Run, keepFrom: Date): Promise<Partition[]> {
 	const rows = await run(`select c.relname as name, p.relname as parent,

@@ -47,7 +47,9 @@ type QueueOptions = {
 	log: Log;
 	connectionsMax: number;
 	runsTasks: boolean;
-	/** Told of every task that ended here. */
+	/** Told of every task that is worked on here. */
+	onWorker(name: string): void;
+	/** Told of every one that ended here. */
 	onTask(name: string, outcome: "done" | "failed"): void;
 	tracing: Tracing;
 };
@@ -147,8 +149,9 @@ async function startWorker(
 	boss: PgBoss,
 	name: string,
 	worker: TaskWorker,
-	{ log, onTask, tracing }: Pick<QueueOptions, "log" | "onTask" | "tracing">,
+	{ log, onWorker, onTask, tracing }: Pick<QueueOptions, "log" | "onWorker" | "onTask" | "tracing">,
 ): Promise<void> {
+	onWorker(name);
 	const handle = async ([task]: Job<Traceable>[]) => {
 		if (!task) return;
 		const startedAt = performance.now();

@@ -10,6 +10,7 @@ import {
 	ensurePartitions,
 	listExpiredPartitions,
 	type Partition,
+	readPartitionsAheadMs,
 } from "../platform/partitions.ts";
 
 /** One statement deletes so many: it ends within the time that it has, however much has come together. */
@@ -20,6 +21,9 @@ export function retentionStore({ orm }: Database) {
 	return {
 		/** Makes the partitions of the coming weeks, and of the last one where it is kept. */
 		makePartitions: (keepFrom: Date): Promise<void> => ensurePartitions(run, keepFrom),
+
+		/** For how long the partitions that are there will do. */
+		partitionsAheadMs: (): Promise<number> => readPartitionsAheadMs(run),
 
 		/** The partitions of which nothing is to be kept. */
 		listExpiredPartitions: (keepFrom: Date): Promise<Partition[]> => listExpiredPartitions(run, keepFrom),

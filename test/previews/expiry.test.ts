@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { toUuid } from "../../src/core/ids.ts";
 import { deleteDuePreviews } from "../../src/previews/delete-due-previews.ts";
 import { auditActions, ended } from "../projects/project-databases.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -45,6 +46,22 @@ describe("the time that a preview database has to live", () => {
 		await server.advance(hourMs + 1);
 		await server.ctx.tasks.send("previews.delete_due", {});
 		await until(() => isGone(server, path));
+	});
+
+	it("ends for all others when the removal of one cannot be queued, and the sweep counts as failed", async () => {
+		const server = await startTestServer();
+		const tenant = await server.tenant();
+		const stuck = await made(server, tenant, { ttl_hours: 1 });
+		const other = await made(server, tenant, { ttl_hours: 1 });
+		await server.sql(`create function refuse() returns trigger language plpgsql as
+			'begin if new.state = ''deleting'' and new.id = ''${toUuid(stuck.id as `pvw_${string}`)}'' then
+				raise ''refused''; end if; return new; end'`);
+		await server.sql(`create trigger refuse before update on preview_databases for each row
+			execute function refuse()`);
+		await server.advance(hourMs + 1);
+		await expect(deleteDuePreviews(server.ctx)).rejects.toThrow(/^1 of [12] failed/);
+		await until(() => isGone(server, other.path));
+		expect((await server.call("GET", stuck.path)).body.preview.state).toBe("ready");
 	});
 
 	it("counts from now when it is extended, also to less than before", async () => {
