@@ -26,13 +26,10 @@ COPY src ./src
 # What the server keeps when ENCRYPTION_KEYS is not set; a named volume takes over the owner.
 RUN install --directory --owner=node --group=node --mode=0700 /data
 
-# Looking up a host name takes a thread of this pool for as long as its name server takes to answer. With the
-# four that are usual, four endpoints with a slow one would hold up the sending to all others.
 ENV NODE_ENV=production \
 	HOST=0.0.0.0 \
 	PORT=3000 \
-	DATA_DIR=/data \
-	UV_THREADPOOL_SIZE=16
+	DATA_DIR=/data
 
 USER node
 EXPOSE 3000

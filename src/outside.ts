@@ -3,12 +3,13 @@ import type { TaskData } from "./context.ts";
 import type { Log } from "./core/log.ts";
 import { noTracing, type Tracing } from "./core/tracing.ts";
 import { createMeters } from "./meters.ts";
-import { type AddressGuard, createAddressGuard, type Resolver } from "./platform/address-guard.ts";
+import { type AddressGuard, createAddressGuard } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
 import { type DatabasePool, hasCitus, openDatabase, readServerMajor } from "./platform/db.ts";
 import { watchEventLoop } from "./platform/event-loop.ts";
 import { createTenantHosts } from "./platform/guarded-connector.ts";
+import { createResolver, type Resolver } from "./platform/host-resolver.ts";
 import { createMetrics } from "./platform/metrics.ts";
 import { createPostgresTools } from "./platform/postgres-tools.ts";
 import { createProjectDatabases } from "./platform/project-db.ts";
@@ -27,7 +28,7 @@ export type Ground = {
 	/** The cluster in which project databases are created, as a role that may create roles and databases. */
 	clusterUrl: string;
 	keys: EncryptionKey[];
-	/** Asked about the hosts that tenants name, instead of the system's resolver. */
+	/** Asked about the hosts that tenants name, instead of the system's hosts file and name servers. */
 	resolver?: Resolver;
 	/** How long the delivery engine gathers results before it writes them, instead of its own. */
 	settleWindowMs?: number;
@@ -79,9 +80,10 @@ export async function openOutside(ground: Ground) {
 	const runsTasks = config.role !== "api";
 	// Citus plans a statement for the values of each call.
 	const plansByKey = config.dbBackend === "postgres";
-	const asking = ground.resolver === undefined ? {} : { resolver: ground.resolver };
-	const webhookGuard = createAddressGuard({ allow: config.webhookAllowedNetworks, ...asking });
-	const databaseGuard = createAddressGuard({ allow: config.projectDbAllowedNetworks, ...asking });
+	// One for both: together they leave most threads to others.
+	const { resolver = createResolver() } = ground;
+	const webhookGuard = createAddressGuard({ allow: config.webhookAllowedNetworks, resolver });
+	const databaseGuard = createAddressGuard({ allow: config.projectDbAllowedNetworks, resolver });
 	return {
 		database,
 		metrics,

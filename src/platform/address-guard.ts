@@ -1,4 +1,4 @@
-import { promises as dns, type LookupAddress, type LookupOptions } from "node:dns";
+import type { LookupAddress, LookupOptions } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import {
 	type AddressRange,
@@ -8,11 +8,10 @@ import {
 	parseAddress,
 	parseRange,
 } from "./address-ranges.ts";
+import { createResolver, type ResolvedAddress, type Resolver } from "./host-resolver.ts";
 
 /** `allowed` is an address that is not public but that the operator has allowlisted. */
 export type AddressVerdict = "public" | "allowed" | "forbidden";
-
-export type ResolvedAddress = { address: string; family: 4 | 6 };
 
 /** What a name stands for, once every one of its addresses has been judged. */
 export type Resolution =
@@ -56,9 +55,6 @@ export class UnresolvedNameError extends Error {
 	}
 }
 
-/** Asks DNS for all addresses of a name; rejects when there is none. */
-export type Resolver = (host: string) => Promise<ResolvedAddress[]>;
-
 /**
  * The guard between tenants' host names and our network. `allow` lists the private ranges (CIDR) that a tenant may
  * name, or is `"any"`; cloud metadata stays forbidden under both. Throws on a malformed CIDR: see `isCidr`.
@@ -69,7 +65,7 @@ export function createAddressGuard(options: {
 }): AddressGuard {
 	const allowAny = options.allow === "any";
 	const allowed = options.allow === "any" ? [] : options.allow.map(rangeOf);
-	const ask = sharingAnswers(options.resolver ?? askSystem);
+	const ask = sharingAnswers(options.resolver ?? createResolver());
 
 	function judge(address: string): AddressVerdict {
 		const bytes = parseAddress(address);
@@ -122,8 +118,8 @@ function rangeOf(cidr: string): AddressRange {
 }
 
 /**
- * One question at a time for a name: the system resolver has few threads, and a hundred sockets to one slow name
- * must not hold them all. Nothing is kept once the answer is there, so a changed record counts at the next connect.
+ * One question at a time for a name, however many sockets are opened to it. Nothing is kept once the answer is there,
+ * so a changed record counts at the next connect.
  */
 function sharingAnswers(resolver: Resolver): Resolver {
 	const open = new Map<string, Promise<ResolvedAddress[]>>();
@@ -134,11 +130,6 @@ function sharingAnswers(resolver: Resolver): Resolver {
 		open.set(host, answer);
 		return answer;
 	};
-}
-
-async function askSystem(host: string): Promise<ResolvedAddress[]> {
-	const found = await dns.lookup(host, { all: true, order: "verbatim" });
-	return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
 }
 
 function judgeAll(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EndpointId, toUuid } from "../../src/core/ids.ts";
-import type { ResolvedAddress } from "../../src/platform/address-guard.ts";
+import type { ResolvedAddress } from "../../src/platform/host-resolver.ts";
 import {
 	FORBIDDEN_ADDRESSES,
 	FORBIDDEN_NAMES,

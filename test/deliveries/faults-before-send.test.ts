@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { toUuid } from "../../src/core/ids.ts";
-import type { ResolvedAddress } from "../../src/platform/address-guard.ts";
+import type { ResolvedAddress } from "../../src/platform/host-resolver.ts";
 import { RECEIVER_TLS } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
