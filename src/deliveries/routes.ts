@@ -3,7 +3,7 @@ import type { Api } from "../app.ts";
 import type { Context } from "../context.ts";
 import type { DeliveryId, EndpointId, OrganizationId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
-import { answers, cutPage, readMoment, readPage, sendJson } from "../http/wire.ts";
+import { answers, cursorAfter, readMoment, readPage, sendJson } from "../http/wire.ts";
 import { getDelivery } from "./get-delivery.ts";
 import { listAttempts } from "./list-attempts.ts";
 import { listDeliveries } from "./list-deliveries.ts";
@@ -59,7 +59,7 @@ export function deliveryRoutes(app: Api, ctx: Context): void {
 			const { state, event_type: eventType, since, until } = request.query;
 			const page = readPage("whd", request.query, pageSize);
 			const limit = page.limit ?? pageSize;
-			const found = await listDeliveries(ctx, {
+			const { rows, hasMore } = await listDeliveries(ctx, {
 				endpointId: request.params.endpointID,
 				filter: {
 					limit,
@@ -70,7 +70,7 @@ export function deliveryRoutes(app: Api, ctx: Context): void {
 					...(until === undefined ? {} : { until: readMoment("until", until) }),
 				},
 			});
-			const { rows, nextCursor } = cutPage(found, limit);
+			const nextCursor = hasMore ? cursorAfter(rows) : null;
 			const list = rows.map(toDeliveryJson).join(",");
 			return sendJson(reply, `{"deliveries":[${list}],"next_cursor":${JSON.stringify(nextCursor)}}`);
 		},

@@ -7,6 +7,7 @@ import {
 	type OrganizationId,
 	uuidFloor,
 } from "../core/ids.ts";
+import { type PayloadPage, payloadBytes, readPayloadPage } from "../events/payload-store.ts";
 import { events } from "../events/table.ts";
 import type { Database } from "../platform/db.ts";
 import type { Attempt, Delivery, DeliveryState } from "./delivery.ts";
@@ -29,12 +30,8 @@ type NewDelivery = Pick<
 	"organizationId" | "endpointId" | "eventId" | "eventType" | "origin" | "maxAttempts" | "createdAt"
 >;
 
-export function deliveryStore({ orm }: Database) {
-	const withPayload = () =>
-		orm
-			.select({ ...shown, payload: events.payload })
-			.from(deliveries)
-			.leftJoin(events, sameEvent);
+export function deliveryStore(database: Database) {
+	const { orm } = database;
 	return {
 		/** Adds one delivery that is due at once. */
 		async insert(delivery: NewDelivery): Promise<DeliveryId> {
@@ -54,15 +51,21 @@ export function deliveryStore({ orm }: Database) {
 		},
 
 		async find(organizationId: OrganizationId, id: DeliveryId): Promise<DeliveryWithPayload | null> {
-			const [row] = await withPayload().where(
-				and(eq(deliveries.organizationId, organizationId), eq(deliveries.id, id)),
-			);
+			const [row] = await orm
+				.select({ ...shown, payload: events.payload })
+				.from(deliveries)
+				.leftJoin(events, sameEvent)
+				.where(and(eq(deliveries.organizationId, organizationId), eq(deliveries.id, id)));
 			return row ?? null;
 		},
 
-		/** Newest first; one row more than `limit`, to show whether there are more. Times are ranges of ids. */
-		async list(endpointId: EndpointId, filter: DeliveryFilter): Promise<DeliveryWithPayload[]> {
-			return withPayload()
+		/** Newest first; a page may be shorter than `limit` for the sake of its payloads. Times are ranges of ids. */
+		async list(endpointId: EndpointId, filter: DeliveryFilter): Promise<PayloadPage<DeliveryWithPayload>> {
+			const { limit } = filter;
+			const found = await orm
+				.select({ ...shown, payloadBytes })
+				.from(deliveries)
+				.leftJoin(events, sameEvent)
 				.where(
 					and(
 						eq(deliveries.endpointId, endpointId),
@@ -74,7 +77,8 @@ export function deliveryStore({ orm }: Database) {
 					),
 				)
 				.orderBy(desc(deliveries.id))
-				.limit(filter.limit + 1);
+				.limit(limit + 1);
+			return readPayloadPage(database, found, { limit, eventIdOf: ({ eventId }) => eventId });
 		},
 
 		async listOfEvent(eventId: EventId): Promise<Delivery[]> {

@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import type { EventId, OrganizationId } from "../core/ids.ts";
 import { actorOf } from "../core/principal.ts";
 import { toDeliverySummaryWire } from "../deliveries/wire.ts";
-import { answers, cutPage, readPage, sendJson } from "../http/wire.ts";
+import { answers, cursorAfter, readPage, sendJson } from "../http/wire.ts";
 import { erasePayload } from "./erase-payload.ts";
 import { getEvent } from "./get-event.ts";
 import { elementSources, memberSource } from "./json-source.ts";
@@ -69,8 +69,8 @@ export function eventRoutes(app: Api, ctx: Context): void {
 			const limit = page.limit ?? pageSize;
 			const { type } = request.query;
 			const filter = { limit, before: page.before, ...(type === undefined ? {} : { type }) };
-			const found = await listEvents(ctx, { organizationId: request.params.orgID, filter });
-			const { rows, nextCursor } = cutPage(found, limit);
+			const { rows, hasMore } = await listEvents(ctx, { organizationId: request.params.orgID, filter });
+			const nextCursor = hasMore ? cursorAfter(rows) : null;
 			const list = rows.map(toEventJson).join(",");
 			return sendJson(reply, `{"events":[${list}],"next_cursor":${JSON.stringify(nextCursor)}}`);
 		},

@@ -1,10 +1,12 @@
-import { and, desc, eq, isNotNull, lt } from "drizzle-orm";
+import { and, desc, eq, getTableColumns, isNotNull, lt } from "drizzle-orm";
 import type { EventId, OrganizationId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
 import type { WebhookEvent } from "./event.ts";
+import { type PayloadPage, payloadBytes, readPayloadPage } from "./payload-store.ts";
 import { events } from "./table.ts";
 
-export function eventStore({ orm }: Database) {
+export function eventStore(database: Database) {
+	const { orm } = database;
 	return {
 		/** Writes an event without looking for endpoints that want it. */
 		async insert(event: WebhookEvent): Promise<void> {
@@ -29,13 +31,13 @@ export function eventStore({ orm }: Database) {
 			return rows.length > 0;
 		},
 
-		/** Newest first; one row more than `limit`, to show whether there are more. */
+		/** Newest first; a page may be shorter than `limit` for the sake of its payloads. */
 		async list(
 			organizationId: OrganizationId,
 			filter: { limit: number; before: EventId | null; type?: string },
-		): Promise<WebhookEvent[]> {
-			return orm
-				.select()
+		): Promise<PayloadPage<WebhookEvent>> {
+			const found = await orm
+				.select({ ...withoutPayload, payloadBytes })
 				.from(events)
 				.where(
 					and(
@@ -46,6 +48,9 @@ export function eventStore({ orm }: Database) {
 				)
 				.orderBy(desc(events.id))
 				.limit(filter.limit + 1);
+			return readPayloadPage(database, found, { limit: filter.limit, eventIdOf: ({ id }) => id });
 		},
 	};
 }
+
+const { payload: _payload, ...withoutPayload } = getTableColumns(events);

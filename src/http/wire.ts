@@ -81,12 +81,16 @@ export function text(options: { minLength?: number; maxLength: number; descripti
 export const JsonObject = Type.Record(Type.String(), Type.Unknown());
 
 export const ListQuery = Type.Object({
-	limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 250, description: "How many rows to return." })),
+	limit: Type.Optional(
+		Type.Integer({ minimum: 1, maximum: 250, description: "At most how many rows to return." }),
+	),
 	cursor: Type.Optional(Type.String({ maxLength: 100, description: "`next_cursor` of the page before." })),
 });
 
 export const nextCursor = nullable(
-	Type.String({ description: "Where the next page begins; null at the end." }),
+	Type.String({
+		description: "Where the next page begins; null at the end. A page may have fewer rows than `limit`.",
+	}),
 );
 
 /** A page as a store takes it: `limit` null means all rows, `before` is the id that the last page ended with. */
@@ -110,7 +114,12 @@ export function cutPage<Row extends { id: string }>(
 ): { rows: readonly Row[]; nextCursor: string | null } {
 	if (limit === null || rows.length <= limit) return { rows, nextCursor: null };
 	const kept = rows.slice(0, limit);
-	return { rows: kept, nextCursor: makeCursor(kept.at(-1)?.id ?? "") };
+	return { rows: kept, nextCursor: cursorAfter(kept) };
+}
+
+/** Where the page behind these rows begins. */
+export function cursorAfter(rows: readonly { id: string }[]): string {
+	return makeCursor(rows.at(-1)?.id ?? "");
 }
 
 function makeCursor(id: string): string {
