@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { AppError } from "./core/errors.ts";
 import { openPostgres, readKeys } from "./ground.ts";
@@ -10,6 +11,8 @@ import { type RunningServer, startServer } from "./server.ts";
 
 /** More than requests in flight are given, less than those wait who stop a process: half a minute. */
 const stopMaxMs = 25_000;
+/** What a start may still take when it is to stop: what it waits for by then, as a lock, ends with the process. */
+const startMaxMs = 10_000;
 
 await run();
 
@@ -22,9 +25,12 @@ async function run(): Promise<void> {
 		const postgres = await openPostgres(config, log);
 		let server: RunningServer | undefined;
 		try {
-			server = await startServer({ config, log, replica, ...postgres, keys: await readKeys(config) });
-			await welcome(server, config);
-			log.info({ url: server.url, role: config.role }, "the server is ready");
+			const starting = startServer({ config, log, replica, ...postgres, keys: await readKeys(config) });
+			server = await Promise.race([starting, signalled.then(startMaxPassed)]);
+			if (server) {
+				await welcome(server, config);
+				log.info({ url: server.url, role: config.role }, "the server is ready");
+			}
 			const signal = await signalled;
 			log.info({ signal }, "stopping");
 		} finally {
@@ -40,6 +46,10 @@ async function run(): Promise<void> {
 		process.stderr.write(`The server cannot start.\n${error.message}\n`);
 		process.exit(1);
 	}
+}
+
+function startMaxPassed(): Promise<undefined> {
+	return delay(startMaxMs, undefined, { ref: false });
 }
 
 /** Rejects after that time: whatever a dead network holds up, the process ends by itself before it is killed. */

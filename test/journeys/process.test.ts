@@ -1,13 +1,15 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { describe, expect, inject, it, onTestFinished } from "vitest";
 import type { Body } from "../demo/client.ts";
 import { connectClerk, countUsers, endOfJob } from "../demo/connect-steps.ts";
 import { createClosers, openStory } from "../demo/story.ts";
+import { emptyDatabase } from "../support/empty-database.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { until } from "../support/until.ts";
-import { isPostgresUp, runRefusedServer, startServerProcess } from "./server-process.ts";
+import { type Exit, isPostgresUp, runRefusedServer, startServerProcess } from "./server-process.ts";
 
 async function dataFolder(): Promise<string> {
 	const folder = await mkdtemp(join(tmpdir(), "capydb-process-"));
@@ -75,6 +77,26 @@ describe("the server's process", () => {
 		const server = await starting;
 		expect(await server.exited).toEqual({ code: 0, signal: null });
 		expect(await isPostgresUp(folder)).toBe(false);
+	});
+
+	it("stops on SIGTERM with code 0 while its start waits for another's migration", async () => {
+		const url = await emptyDatabase();
+		const other = new pg.Client({ connectionString: url });
+		await other.connect();
+		onTestFinished(() => other.end());
+		await other.query("select pg_advisory_lock(7266001)");
+		let stop = async (): Promise<Exit> => ({ code: null, signal: null });
+		const started = startServerProcess(await dataFolder(), { DATABASE_URL: url }, (stopIt) => {
+			stop = stopIt;
+			onTestFinished(async () => void (await stopIt()));
+		}).catch((error: Error) => error);
+		await until(async () => {
+			const waiting =
+				"select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())";
+			return (await other.query(waiting)).rowCount === 1;
+		});
+		expect(await stop()).toEqual({ code: 0, signal: null });
+		expect(String(await started)).not.toContain("is ready");
 	});
 
 	it("keeps keys, databases, their addresses and all data when it is killed and started again", async () => {
