@@ -53,15 +53,7 @@ async function checkEvents(
 	organizationId: OrganizationId,
 	events: readonly PublishInput[],
 ): Promise<NewEvent[]> {
-	const projects = new Map<string, ProjectId>();
-	for (const text of new Set(events.map((event) => event.projectId))) {
-		if (text === null) continue;
-		const project = isId("prj", text) ? await ctx.stores.projects.find(text) : null;
-		if (project?.organizationId !== organizationId) {
-			throw invalid("project_id", "`project_id` is not a project of this organization.");
-		}
-		projects.set(text, project.id);
-	}
+	const projects = await findProjects(ctx, organizationId, events);
 	return events.map((event) => {
 		if (isServerType(event.type)) {
 			throw invalid("type", `\`type\` ${event.type} is sent by the server itself and cannot be published.`);
@@ -73,6 +65,21 @@ async function checkEvents(
 		const key = event.idempotencyKey === null ? {} : { idempotencyKey: event.idempotencyKey };
 		return { organizationId, projectId, type: event.type, data: event.data, ...key };
 	});
+}
+
+/** The projects that events name, which all are the organization's. */
+async function findProjects(
+	ctx: Pick<Context, "stores">,
+	organizationId: OrganizationId,
+	events: readonly PublishInput[],
+): Promise<Map<string, ProjectId>> {
+	const named = new Set(events.map((event) => event.projectId).filter((text) => text !== null));
+	const ids = [...named].filter((text) => isId("prj", text));
+	const found = await ctx.stores.projects.findIds(organizationId, ids);
+	if (found.length < named.size) {
+		throw invalid("project_id", "`project_id` is not a project of this organization.");
+	}
+	return new Map(found.map((id) => [id, id]));
 }
 
 /** Events of one batch with one key are one event, the first; `places` says where each given one went. */

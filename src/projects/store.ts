@@ -63,7 +63,18 @@ export function projectStore({ orm }: Database) {
 			return row ?? null;
 		},
 
-		/** The same, locked until the transaction ends. */
+		/** Those of these ids that are projects of the organization and not gone. */
+		async findIds(organizationId: OrganizationId, ids: readonly ProjectId[]): Promise<ProjectId[]> {
+			if (ids.length === 0) return [];
+			const isOne = and(eq(projects.organizationId, organizationId), inArray(projects.id, [...ids]));
+			const rows = await orm
+				.select({ id: projects.id })
+				.from(projects)
+				.where(and(isOne, isNull(projects.deletedAt)));
+			return rows.map((row) => row.id);
+		},
+
+		/** The same as `find`, locked until the transaction ends. */
 		async findForUpdate(id: ProjectId): Promise<Project | null> {
 			const [row] = await orm.select().from(projects).where(living(id)).for("update");
 			return row ?? null;
