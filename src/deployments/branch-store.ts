@@ -1,6 +1,8 @@
-import { and, eq, sql } from "drizzle-orm";
-import { fromUuid, type IntegrationId, type PreviewId } from "../core/ids.ts";
+import { and, eq, isNull, lt, or, sql } from "drizzle-orm";
+import type { PreviewId } from "../core/ids.ts";
+import { integrations } from "../integrations/table.ts";
 import type { Database } from "../platform/db.ts";
+import { previews } from "../previews/table.ts";
 import type { Branch } from "./branch.ts";
 import { deploymentBranches } from "./table.ts";
 
@@ -88,26 +90,30 @@ export function branchStore({ orm }: Database) {
 
 		/**
 		 * Branches of active integrations whose variables do not name what they shall, though it is there, or gone, or
-		 * stand under another prefix; after a failure only once the integration was connected, or changed, anew.
+		 * stand under another prefix; after a failure only once the integration was connected, or changed, anew. Those come
+		 * first that have not changed for longest.
 		 */
 		async listBehind(limit: number): Promise<Branch[]> {
-			const { rows } = await orm.execute<{ integration_id: string; branch: string }>(sql`
-				select b.integration_id, b.branch from deployment_branches b
-				join integrations i on i.id = b.integration_id and i.state = 'active' and i.deleted_at is null
-				left join preview_databases p on p.id = b.preview_database_id
-				where (b.preview_database_id is null
-						or (p.state = 'ready' and (b.preview_database_id is distinct from b.pushed_preview_id
-							or (b.pushed_to::jsonb ->> 0 = i.external_id
-								and b.pushed_to::jsonb ->> 1 <> coalesce(i.config ->> 'envPrefix', '')))))
-					and (b.failed_at is null or b.failed_at < i.updated_at)
-				limit ${limit}`);
-			const found: (Branch | null)[] = [];
-			for (const { integration_id, branch } of rows) {
-				found.push(
-					await this.find({ integrationId: fromUuid("int", integration_id) as IntegrationId, branch }),
-				);
-			}
-			return found.filter((branch) => branch !== null);
+			const { integrationId, branch, previewDatabaseId, pushedPreviewId, pushedTo, failedAt, updatedAt } =
+				deploymentBranches;
+			const isInUse = and(eq(integrations.state, "active"), isNull(integrations.deletedAt));
+			const isElsewhere = sql`(${pushedTo}::jsonb ->> 0 = ${integrations.externalId}
+				and ${pushedTo}::jsonb ->> 1 <> coalesce(${integrations.config} ->> 'envPrefix', ''))`;
+			const isUnnamed = sql`${previewDatabaseId} is distinct from ${pushedPreviewId}`;
+			const rows = await orm
+				.select({ branch: deploymentBranches })
+				.from(deploymentBranches)
+				.innerJoin(integrations, and(eq(integrations.id, integrationId), isInUse))
+				.leftJoin(previews, eq(previews.id, previewDatabaseId))
+				.where(
+					and(
+						or(isNull(previewDatabaseId), and(eq(previews.state, "ready"), or(isUnnamed, isElsewhere))),
+						or(isNull(failedAt), lt(failedAt, integrations.updatedAt)),
+					),
+				)
+				.orderBy(updatedAt, integrationId, branch)
+				.limit(limit);
+			return rows.map((row) => row.branch);
 		},
 	};
 }
