@@ -9,17 +9,20 @@ export type PostgresProxy = {
 	wayOf(url: string): string;
 	/** From now on. A connection of which something was swallowed stays dead for ever. */
 	become(way: Way): void;
+	/** Cuts the first connection that says these words, one after another, when Postgres answers the last. Resolves then. */
+	loseAnswerTo(...words: string[]): Promise<void>;
 	close(): Promise<void>;
 };
 
 /** Stands between a server and its Postgres. */
 export async function startProxy(target: { host: string; port: number }): Promise<PostgresProxy> {
-	const pairs = new Set<{ sockets: Socket[]; isDead: boolean }>();
+	const pairs = new Set<{ sockets: Socket[]; isDead: boolean; wordsSaid: number }>();
 	let way: Way = "open";
+	let losing: { words: string[]; lost: () => void } | undefined;
 	const server = createServer((near) => {
 		if (way === "cut") return void near.resetAndDestroy();
 		const far = way === "open" ? [connect(target)] : [];
-		const pair = { sockets: [near, ...far], isDead: way === "swallowing" };
+		const pair = { sockets: [near, ...far], isDead: way === "swallowing", wordsSaid: 0 };
 		pairs.add(pair);
 		const end = () => {
 			pairs.delete(pair);
@@ -31,6 +34,16 @@ export async function startProxy(target: { host: string; port: number }): Promis
 				if (!pair.isDead) to?.write(bytes);
 			});
 		};
+		near.on("data", (bytes) => {
+			const next = () => losing?.words[pair.wordsSaid];
+			for (let word = next(); word !== undefined && bytes.includes(word); word = next()) pair.wordsSaid += 1;
+		});
+		far[0]?.on("data", () => {
+			if (!losing || pair.wordsSaid < losing.words.length) return;
+			for (const socket of pair.sockets) socket.resetAndDestroy();
+			losing.lost();
+			losing = undefined;
+		});
 		pass(near, far[0]);
 		if (far[0]) pass(far[0], near);
 	});
@@ -49,6 +62,12 @@ export async function startProxy(target: { host: string; port: number }): Promis
 				if (next === "swallowing") pair.isDead = true;
 				if (next === "cut") for (const socket of pair.sockets) socket.resetAndDestroy();
 			}
+		},
+		loseAnswerTo: (...words) => {
+			for (const pair of pairs) pair.wordsSaid = 0;
+			const { promise, resolve } = Promise.withResolvers<void>();
+			losing = { words, lost: resolve };
+			return promise;
 		},
 		close: async () => {
 			const closed = once(server, "close");

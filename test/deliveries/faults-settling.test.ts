@@ -1,4 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { toUuid } from "../../src/core/ids.ts";
+import { startProxy } from "../crash/proxy.ts";
 import type { Reply } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
@@ -7,6 +9,7 @@ import {
 	addEndpoint,
 	addOrganization,
 	type Body,
+	getBody,
 	listAttempts,
 	listDeliveries,
 	type Owner,
@@ -80,6 +83,62 @@ describe("one result that the database refuses (a poison row in a batch of resul
 		]);
 	});
 });
+
+describe("a result that was committed, while the connection broke before the server heard of it", () => {
+	it("as delivered is in the log once", async () => {
+		const { server, owner, endpoint } = await settleUnheard(200, []);
+		expect(await listDeliveries(server, owner, endpoint)).toMatchObject([
+			{ state: "delivered", attempts: 1 },
+		]);
+	});
+
+	it("as failed is in the log once, and counts once for its endpoint and for `delivery.exhausted`", async () => {
+		const { server, owner, endpoint } = await settleUnheard(500, ["commit"]);
+		expect(await listDeliveries(server, owner, endpoint)).toMatchObject([{ state: "failed", attempts: 1 }]);
+		const health = "select consecutive_failures from endpoint_health where endpoint_id = $1";
+		expect(await server.sql(health, [toUuid(endpoint.id)])).toEqual([{ consecutive_failures: 1 }]);
+		// One was told of, and none waits to be told.
+		expect(await server.sql("select count from delivery_exhaustions")).toEqual([{ count: 0 }]);
+		const { events } = await getBody(server, owner, `/v1/organizations/${owner.organizationId}/events`);
+		const told = events.filter((event: Body) => event.type === "delivery.exhausted");
+		expect(told).toMatchObject([{ payload: { data: { count: 1 } } }]);
+	});
+});
+
+/**
+ * Has one delivery made, whose only attempt is answered with `status`, by a worker whose connection breaks between
+ * the commit of the result and its answer. `last` is what that commit says after the statement.
+ */
+async function settleUnheard(status: number, last: string[]) {
+	const server = await startTestServer({ env: { ROLE: "api", WEBHOOK_RETRY_SCHEDULE: "0" } });
+	const owner = await addOrganization(server);
+	const receiver = await receiving();
+	const endpoint = await addEndpoint(server, owner, { url: receiver.url, event_types: ["a"] });
+	await addEndpoint(server, owner, { url: receiver.url, event_types: ["delivery.exhausted"] });
+	const { hostname: host, port } = new URL(inject("clusterUrl"));
+	const proxy = await startProxy({ host, port: Number(port) });
+	onTestFinished(() => proxy.close());
+	const worker = await startTestServer({
+		databaseUrl: proxy.wayOf(server.databaseUrl),
+		env: { ROLE: "worker", WEBHOOK_RETRY_SCHEDULE: "0" },
+	});
+	const isLost = Promise.withResolvers<void>();
+	receiver.respondWith(({ headers }) => {
+		if (headers["x-capydb-event"] !== "a") return 200;
+		const delivery = toUuid(String(headers["x-capydb-delivery"]));
+		void proxy.loseAnswerTo("settle_deliveries", delivery, ...last).then(isLost.resolve);
+		return status;
+	});
+	await publish(server, owner, { type: "a", data: 1 });
+	await isLost.promise;
+	// It writes what it has not heard to be written before it ends.
+	await worker.close();
+	const [delivery] = await listDeliveries(server, owner, endpoint);
+	expect(await listAttempts(server, owner, endpoint, delivery.id)).toMatchObject([
+		{ number: 1, response_status: status },
+	]);
+	return { server, owner, endpoint };
+}
 
 function isPoison({ body }: { body: Buffer }): boolean {
 	return JSON.parse(String(body)).data === 7;

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { expect, it, onTestFinished } from "vitest";
-import { toUuid } from "../../src/core/ids.ts";
+import { newUuid, toUuid } from "../../src/core/ids.ts";
 import { type ClaimedDelivery, claimStore } from "../../src/deliveries/engine/claim-store.ts";
 import { settleStore } from "../../src/deliveries/engine/settle-store.ts";
 import { type Database, openDatabase } from "../../src/platform/db.ts";
@@ -62,6 +62,7 @@ it("results of many endpoints lock their lanes in order, so that no two statemen
 	await expectOrderlyLocks(await openStage(), async ({ database, claimed }) =>
 		settleStore(database).settle(
 			claimed.map((delivery) => ({
+				id: newUuid(),
 				delivery,
 				verdict: {
 					state: "pending" as const,

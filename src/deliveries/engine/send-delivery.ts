@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import { newUuid } from "../../core/ids.ts";
 import { type SpanStart, type Tracing, traced } from "../../core/tracing.ts";
 import type { Sender, SendOutcome, SendRequest } from "../../platform/sender.ts";
 import type { SealedPlace } from "../../platform/vault.ts";
@@ -54,7 +55,8 @@ export async function sendDelivery(
 		now: ctx.clock.now(),
 		random: Math.random(),
 	});
-	return { delivery, verdict, at, durationMs: Math.round(outcome.durationMs), ...responseOf(outcome) };
+	const durationMs = Math.round(outcome.durationMs);
+	return { id: newUuid(), delivery, verdict, at, durationMs, ...responseOf(outcome) };
 }
 
 /** In a trace of its own: it may be made hours after the event was published, by any replica. */

@@ -5,6 +5,8 @@ import type { Verdict } from "./verdict.ts";
 
 /** One finished attempt: what came of it, and what is kept for the attempts log. */
 export type AttemptResult = {
+	/** Of the attempt, as the database keeps it: given once, so that a result that is written again is known by it. */
+	id: string;
 	delivery: ClaimedDelivery;
 	verdict: Verdict;
 	at: Date;
@@ -19,8 +21,8 @@ export function settleStore(database: Database) {
 	return {
 		/**
 		 * Writes the attempts, and moves on the deliveries whose claim still holds; a result that comes after its
-		 * lease was taken over leaves its attempt in the log and changes nothing else. One statement. Returns the
-		 * endpoints that wait for a retry.
+		 * lease was taken over leaves its attempt in the log and changes nothing else. One statement, refused whole
+		 * when it holds an attempt that is there already. Returns the endpoints that wait for a retry.
 		 */
 		async settle(results: readonly AttemptResult[]): Promise<EndpointId[]> {
 			const verdicts = results.map((result) => result.verdict);
@@ -44,6 +46,7 @@ export function settleStore(database: Database) {
 				),
 				results.map((result) => result.responseBody),
 				results.map((result) => result.isPrivate),
+				results.map((result) => result.id),
 				health.map((each) => toUuid(each.endpointId)),
 				health.map((each) => each.successAt),
 				health.map((each) => each.failureAt),
@@ -61,15 +64,15 @@ export function settleStore(database: Database) {
 const settleSql = `
 with result as (
 	select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::text[], $7::int[], $8::text[],
-		$9::text[], $10::float8[], $11::timestamptz[], $12::int[], $13::jsonb[], $14::text[], $15::boolean[])
+		$9::text[], $10::float8[], $11::timestamptz[], $12::int[], $13::jsonb[], $14::text[], $15::boolean[], $16::uuid[])
 	as r(organization_id, id, endpoint_id, claim_id, number, state, status, error_code, error, wait_ms, at, duration_ms,
-		headers, body, is_private)
+		headers, body, is_private, attempt_id)
 ), shared as (
 	select count(*) > 1 as by_many from (select 1 from organizations limit 2) o
 ), attempted as (
 	insert into delivery_attempts (organization_id, id, endpoint_id, delivery_id, number, at, duration_ms,
 		response_status, error_code, error, response_headers, response_body)
-	select organization_id, uuid_v7(), endpoint_id, id, number, at, duration_ms, status, error_code, error,
+	select organization_id, attempt_id, endpoint_id, id, number, at, duration_ms, status, error_code, error,
 		case when is_private and by_many then null else headers end,
 		case when is_private and by_many then null else body end
 	from result, shared
@@ -93,7 +96,7 @@ with result as (
 		last_failure_at = coalesce(c.failure_at, h.last_failure_at),
 		failing_since = case when c.success_at is null then coalesce(h.failing_since, c.failing_since) else c.failing_since end,
 		consecutive_failures = c.failures + case when c.success_at is null then h.consecutive_failures else 0 end
-	from unnest($16::uuid[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::int[])
+	from unnest($17::uuid[], $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::int[])
 		as c(endpoint_id, success_at, failure_at, failing_since, failures)
 	where h.endpoint_id = c.endpoint_id
 		and (c.failure_at is not null or h.consecutive_failures > 0

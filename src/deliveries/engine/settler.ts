@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../../core/log.ts";
-import { sqlState } from "../../platform/db-errors.ts";
+import { brokenConstraint, sqlState } from "../../platform/db-errors.ts";
 import type { AttemptResult } from "./settle-store.ts";
 
 export type Settler = {
@@ -72,6 +72,7 @@ async function settleBatch(
 	try {
 		await options.write(batch);
 	} catch (error) {
+		if (isWritten(error)) return;
 		const isRowsFault = /^(22|23)/.test(sqlState(error) ?? "");
 		if (isRowsFault && batch.length > 1) {
 			const half = Math.ceil(batch.length / 2);
@@ -92,4 +93,13 @@ async function settleBatch(
 		}
 		// What could not be written at all stays claimed: the lease ends and the attempt is closed as `unknown`.
 	}
+}
+
+/**
+ * Whether the database has the attempts of this batch already: its connection broke after the commit and before we heard
+ * of it. A batch is committed whole, with all that follows from it, and keeps the ids of its attempts when it is repeated.
+ */
+function isWritten(error: unknown): boolean {
+	const isThere = sqlState(error) === "23505";
+	return isThere && brokenConstraint(error)?.startsWith("delivery_attempts_") === true;
 }
