@@ -13,7 +13,7 @@ export function laneStore(database: Database) {
 
 		/**
 		 * Finds the lanes whose mark was lost, by one step through the index of pending deliveries for each endpoint
-		 * that has any. Returns how many there were.
+		 * that has any; of inactive endpoints through that of tests. Returns how many there were.
 		 */
 		async sweep(): Promise<number> {
 			const rows = await database.prepared("sweep_lanes", sweepSql, []);
@@ -21,6 +21,24 @@ export function laneStore(database: Database) {
 		},
 	};
 }
+
+const onlyTests = "and origin = 'test'";
+
+/** Walks from endpoint to endpoint: the first of the pending deliveries of each. */
+const firstOf = (walk: string, rows: string) => `
+	(select endpoint_id, next_attempt_at from deliveries where state = 'pending' ${rows}
+	order by endpoint_id, next_attempt_at limit 1)
+	union all
+	select d.endpoint_id, d.next_attempt_at from ${walk} w cross join lateral (
+		select endpoint_id, next_attempt_at from deliveries
+		where state = 'pending' and endpoint_id > w.endpoint_id ${rows}
+		order by endpoint_id, next_attempt_at limit 1
+	) d`;
+
+const noneIsSent = (rows: string) => `not exists (
+		select 1 from deliveries
+		where endpoint_id = r.endpoint_id and state = 'pending' and next_attempt_at <= clock_now()
+			and lease_until > clock_now() ${rows})`;
 
 const markDueSql = `
 with locked as (
@@ -30,20 +48,22 @@ update delivery_lanes l set due_at = clock_now() from locked
 where l.endpoint_id = locked.endpoint_id and (l.due_at is null or l.due_at > clock_now())`;
 
 const sweepSql = `
-with recursive waiting as (
-	(select endpoint_id, next_attempt_at from deliveries where state = 'pending' order by endpoint_id, next_attempt_at limit 1)
+with recursive waiting as (${firstOf("waiting", "")}
+), waiting_tests as (${firstOf("waiting_tests", onlyTests)}
+), resting as materialized (
+	select w.* from webhook_endpoints e
+	join (select *, true as is_active from waiting union all select *, false from waiting_tests) w
+		on w.endpoint_id = e.id and w.is_active = e.is_active
+	join delivery_lanes l on l.endpoint_id = e.id
+	where w.next_attempt_at <= clock_now() and (l.due_at is null or l.due_at > w.next_attempt_at)
+), lost as (
+	select endpoint_id from resting r where is_active and ${noneIsSent("")}
 	union all
-	select d.endpoint_id, d.next_attempt_at from waiting w cross join lateral (
-		select endpoint_id, next_attempt_at from deliveries
-		where state = 'pending' and endpoint_id > w.endpoint_id
-		order by endpoint_id, next_attempt_at limit 1
-	) d
+	select endpoint_id from resting r where not is_active and ${noneIsSent(onlyTests)}
+), locked as (
+	select endpoint_id from delivery_lanes where endpoint_id in (select endpoint_id from lost)
+	order by endpoint_id for update
 )
 update delivery_lanes l set due_at = clock_now()
-from waiting w, webhook_endpoints e
-where l.endpoint_id = w.endpoint_id and e.id = w.endpoint_id and e.is_active
-	and w.next_attempt_at <= clock_now() and (l.due_at is null or l.due_at > w.next_attempt_at)
-	and not exists (select 1 from deliveries d
-		where d.endpoint_id = w.endpoint_id and d.state = 'pending' and d.next_attempt_at <= clock_now()
-			and d.lease_until > clock_now())
+from locked k where l.endpoint_id = k.endpoint_id
 returning l.endpoint_id`;
