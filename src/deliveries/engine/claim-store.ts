@@ -122,10 +122,12 @@ const laterOf = (rows: string) => `
 // `turn` ranks the due lanes within their organization, so that a thousand lanes of one organization stand behind
 // the first lane of every other. A lane from which fewer rows came than it was allowed has nothing more that is
 // due: its next time is the first row that becomes due, or the end of the first lease. Of an inactive endpoint only
-// tests count, in both, and are found by an index of their own: whatever else waits for it is not looked at.
+// tests count, in both, and are found by an index of their own: whatever else waits for it is not looked at. A lane
+// that others wrote after this statement took its view of the rows, and before it locked the lane, may hold rows that
+// this statement cannot see: such a lane (its row has another `ctid` than in the view) keeps the time it has.
 const claimSql = `
 with candidates as (
-	select endpoint_id, served_at,
+	select endpoint_id, served_at, ctid as seen,
 		row_number() over (partition by organization_id order by served_at, endpoint_id) as turn
 	from delivery_lanes
 	where due_at <= clock_now() and not exists (select from delivery_pause) and organization_id <> all ($7::uuid[]) and endpoint_id not in (
@@ -133,13 +135,13 @@ with candidates as (
 	order by turn, served_at
 	limit $3::int
 ), lanes as (
-	select l.endpoint_id, c.turn, c.served_at
+	select l.endpoint_id, c.turn, c.served_at, l.ctid <> c.seen as is_changed
 	from candidates c join delivery_lanes l on l.endpoint_id = c.endpoint_id
 	where l.due_at <= clock_now()
 	order by c.turn, c.served_at
 	for update of l skip locked
 ), allowed as (
-	select l.endpoint_id, w.is_active,
+	select l.endpoint_id, l.is_changed, w.is_active,
 		least(coalesce(b.free, $4::int), ceil($2::numeric / greatest(1, (select count(*) from lanes)))::int) as free
 	from lanes l
 	join webhook_endpoints w on w.id = l.endpoint_id
@@ -156,7 +158,7 @@ with candidates as (
 ), served as (
 	update delivery_lanes l set
 		served_at = clock_timestamp(),
-		due_at = case when p.taken >= a.free then l.due_at else least(
+		due_at = case when p.taken >= a.free or a.is_changed then l.due_at else least(
 			case when p.taken > 0 then clock_now() + $8::float8 * interval '1 millisecond' end,
 			case when a.is_active then least(${laterOf("")}) else least(${laterOf(onlyTests)}) end
 		) end

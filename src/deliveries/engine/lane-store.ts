@@ -5,7 +5,8 @@ export function laneStore(database: Database) {
 	return {
 		/**
 		 * Marks lanes as due now. Waits for a claim that has the lane at this moment, whose older view could
-		 * otherwise put the lane to rest over deliveries it did not see.
+		 * otherwise put the lane to rest over deliveries it did not see. Writes a lane that is due already, too: a
+		 * claim that comes to its lock with an older view knows by this that it does not see all.
 		 */
 		async markDue(endpointIds: readonly EndpointId[]): Promise<void> {
 			await database.prepared("mark_lanes_due", markDueSql, [endpointIds.map(toUuid)]);
@@ -44,8 +45,8 @@ const markDueSql = `
 with locked as (
 	select endpoint_id from delivery_lanes where endpoint_id = any ($1::uuid[]) order by endpoint_id for update
 )
-update delivery_lanes l set due_at = clock_now() from locked
-where l.endpoint_id = locked.endpoint_id and (l.due_at is null or l.due_at > clock_now())`;
+update delivery_lanes l set due_at = least(l.due_at, clock_now()) from locked
+where l.endpoint_id = locked.endpoint_id`;
 
 const sweepSql = `
 with recursive waiting as (${firstOf("waiting", "")}
