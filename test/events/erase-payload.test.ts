@@ -89,7 +89,11 @@ describe("erasing the payload of an event", () => {
 		await newestDelivery(server, owner, endpoint, ({ error_code: code }) => code === "http_5xx");
 		await passTime(server, 120_000, endpoint);
 		const delivery = await newestDelivery(server, owner, endpoint, ({ state }) => state === "failed");
-		expect(delivery).toMatchObject({ error_code: "expired", attempts: 1 });
+		expect(delivery).toMatchObject({
+			attempts: 1,
+			error_code: "expired",
+			last_error: "The event's payload was erased before it was delivered.",
+		});
 		expect(await listAttempts(server, owner, endpoint, delivery.id)).toHaveLength(1);
 		expect(receiver.requests).toHaveLength(1);
 	});

@@ -186,7 +186,10 @@ left join events e on e.organization_id = c.organization_id and e.id = c.event_i
 const expireSql = `
 update deliveries d set state = 'failed', attempts = d.attempts - 1, next_attempt_at = null, claim_id = null,
 	lease_until = null, error_code = 'expired', updated_at = clock_now(),
-	last_error = 'The event is older than its retention, so there is nothing left to send.'
+	last_error = case
+		when exists (select from events e where e.organization_id = d.organization_id and e.id = d.event_id)
+			then 'The event''s payload was erased before it was delivered.'
+		else 'The event is older than its retention, so there is nothing left to send.' end
 from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g(organization_id, id, claim_id)
 where d.organization_id = g.organization_id and d.id = g.id and d.claim_id = g.claim_id and d.state = 'pending'`;
 
