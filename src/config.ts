@@ -91,8 +91,8 @@ type FallbackOf<Name extends keyof typeof variables> = (typeof variables)[Name][
 export type Config = ReturnType<typeof shape>;
 
 /**
- * Reads the environment (contract §6) into one frozen object. An empty variable counts as unset.
- * Throws a ConfigError that names every variable which is wrong.
+ * Reads the environment into one frozen object. An empty variable counts as unset. Throws a ConfigError that names
+ * every variable which is wrong.
  */
 export function readConfig(env: Record<string, string | undefined>): Config {
 	const faults: string[] = [];

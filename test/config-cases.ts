@@ -60,7 +60,7 @@ const cidrs = {
 
 const freeText = { fallback: null, good: [["oac_x/+=", "oac_x/+="]] as [string, unknown][], bad: [] };
 
-/** Every variable of contract §6 that the server reads. */
+/** Every variable that the server reads. */
 export const cases: Record<string, Case> = {
 	DATABASE_URL: { read: (config) => config.databaseUrl, fallback: null, ...postgres },
 	DATA_DIR: { read: (config) => config.dataDir, fallback: ".data", good: [["/srv/x", "/srv/x"]], bad: [] },

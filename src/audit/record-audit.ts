@@ -5,7 +5,7 @@ import type { Actor } from "../core/principal.ts";
 type AuditInput = {
 	organizationId: OrganizationId;
 	projectId?: ProjectId | null;
-	/** `noun.verb`, as the contract lists them. */
+	/** `noun.verb`, as `api_key.revoked`. Callers read it, so it stays as it is. */
 	action: string;
 	actor: Actor;
 	/** Identifiers and names of fields; never a secret, never a value that a user typed. */

@@ -1,4 +1,4 @@
-/** A published type's name (contract §5). */
+/** A published type's name: segments of letters, digits, `_` and `-`, with dots between. */
 export const eventTypePattern = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$";
 
 /** What an endpoint may list: a type, or `*` as the last segment. */

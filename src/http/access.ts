@@ -46,8 +46,8 @@ declare module "fastify" {
 }
 
 /**
- * Guards a scope: 401, then 404, then 403, all before the body is read (contract §1). A path parameter without a
- * locator and a route without `config.access` are refused at the start.
+ * Guards a scope: 401, then 404 (nobody learns that another tenant's things exist), then 403, all before the body is
+ * read. A path parameter without a locator and a route without `config.access` are refused at the start.
  */
 export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 	const { ratePerSecond } = options;

@@ -35,8 +35,9 @@ const readingsMax = 3;
 
 /**
  * Checks a platform's webhook, by the token in its path and by its signature, and stores it once. Its effect comes
- * later. Returns the integration that has something new to do, or null. Throws what the platform is to be answered
- * (contract §4, Inbound), for some give up, or destroy the hook, on the wrong status.
+ * later. Returns the integration that has something new to do, or null. Throws what the platform is to be answered,
+ * by its own rules, for some give up, or destroy the hook, on the wrong status: for a wrong token or signature 404 or
+ * 401, for a body that cannot be read 400, for our own trouble 503, so that it comes again.
  */
 export async function receivePlatformWebhook(
 	ctx: Parts,

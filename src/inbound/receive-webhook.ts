@@ -25,7 +25,8 @@ const noSecretSeconds = 30;
 /**
  * Verifies a provider's webhook over its raw bytes and stores its events, each once for each id of the provider's.
  * Their effect comes later. Returns the integration that has something new to do, or null. Throws what the provider
- * is to be answered (contract §4, Inbound): 404, 401, 400, and 503 where a refusal would be final.
+ * is to be answered: 404 for an unknown project or integration, 401 for a missing or bad signature, 400 for a body
+ * that cannot be read, and 503 for our own trouble and wherever a refusal would be final.
  */
 export async function receiveWebhook(
 	ctx: Pick<Context, "stores" | "vault" | "clock">,

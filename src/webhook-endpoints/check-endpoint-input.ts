@@ -8,8 +8,8 @@ import { checkCustomHeaders } from "./header-rules.ts";
 type Checked = { projectId?: ProjectId | null };
 
 /**
- * Holds the address and the project that a caller set against the rules of contract §5. Asks DNS, so call it outside
- * any transaction. Throws a 400 that names the field.
+ * Checks the address and the project that a caller set: the URL's form, that its host may be reached, that the
+ * project is one of the organization. Asks DNS, so call it outside any transaction. Throws a 400 that names the field.
  */
 export async function checkEndpointInput(
 	ctx: Pick<Context, "stores" | "webhookGuard">,
@@ -27,8 +27,8 @@ export async function checkEndpointInput(
 }
 
 /**
- * Holds the headers that a caller set against the rules of contract §5; `current` has the field that stays. Throws a
- * 400 that names the field.
+ * Checks the headers that a caller set against `checkCustomHeaders`; `current` has the field that stays. Throws a 400
+ * that names the field.
  */
 export function checkEndpointHeaders(input: EndpointInput, current?: WebhookEndpoint): void {
 	const { headers = current?.headers ?? {}, secretHeaders = withoutValues(current) } = input;

@@ -64,7 +64,7 @@ describe("the OpenAPI document", () => {
 		}
 	});
 
-	it("says of each operation which refusals it knows, and which scope the contract asks for", () => {
+	it("says of each operation which refusals it knows, and which scope it needs", () => {
 		for (const operation of guarded) {
 			expect(operation.statuses, operation.id).toEqual(
 				expect.arrayContaining([400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503]),
@@ -216,7 +216,7 @@ describe("403", () => {
 });
 
 describe("a person signed in", () => {
-	/** What contract §2 gives members: reading without personal data, credentials and keys; changing projects. */
+	/** Members read, without personal data, credentials and keys, and change projects. */
 	const memberScopes = ["projects:read", "projects:write", "jobs:read", "organizations:read"];
 	const adminsOnly = new Set(["createProject", "deleteProject"]);
 	const session = (role: string) =>
@@ -225,7 +225,7 @@ describe("a person signed in", () => {
 			sessionClaims(2, { id: world.mine.clerkOrganizationId, role, slug: "mine" }, { exp: 4e9 }),
 		);
 
-	it("is refused as a member what the contract keeps for admins, before its body is read, and nothing else", async () => {
+	it("is refused as a member what is kept for admins, before its body is read, and nothing else", async () => {
 		for (const operation of guarded) {
 			if (adminOnly.has(operation.id)) continue;
 			const scope = scopeOf(operation);

@@ -146,7 +146,7 @@ describe("a list", () => {
 		}
 	});
 
-	it("gives all rows when neither limit nor cursor is given, or pages, as the contract says of each", async () => {
+	it("gives all rows when neither limit nor cursor is given, or pages, as each list does", async () => {
 		const pageSizes: Record<string, number | null> = {
 			listApiKeys: null,
 			listProjects: null,

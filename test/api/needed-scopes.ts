@@ -1,6 +1,6 @@
 import type { Operation } from "./operations.ts";
 
-/** The scope that contract §2 asks for, by path; the first that fits. Reading, then changing. */
+/** The scope that is needed, by path; the first that fits. For reading, then for changing. */
 const scopeRules: [RegExp, string | null, string | null][] = [
 	[/\/connections$/, "credentials:read", "credentials:read"],
 	[/\/projects\/\{projectID\}\/users/, "credentials:read", "credentials:read"],
@@ -19,6 +19,6 @@ export const adminOnly = new Set(["createOrganization"]);
 export function scopeOf(operation: Operation): string | null {
 	if (adminOnly.has(operation.id)) return null;
 	const rule = scopeRules.find(([path]) => path.test(operation.path));
-	if (!rule) throw new Error(`Which scope does the contract ask for at ${operation.path}?`);
+	if (!rule) throw new Error(`Which scope is needed at ${operation.path}?`);
 	return operation.method === "GET" ? rule[1] : rule[2];
 }

@@ -34,7 +34,7 @@ beforeEach(async () => {
 });
 
 describe("a delivery", () => {
-	it("posts the envelope with the headers that the contract lists", async () => {
+	it("posts the envelope with the headers of both signature schemes", async () => {
 		const { event } = await publish(server, owner, { type: "order.paid", data: { total: 3 } });
 		const [request] = await receiver.waitFor(1);
 		const delivery = await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
@@ -60,7 +60,7 @@ describe("a delivery", () => {
 		});
 	});
 
-	it("names the headers of CapyDB in the contract's spelling", async () => {
+	it("spells the headers of CapyDB as they are documented", async () => {
 		await publish(server, owner, { type: "a", data: 1 });
 		const [request] = await receiver.waitFor(1);
 		for (const name of ["X-CapyDB-Event", "X-CapyDB-Delivery", "X-CapyDB-Signature", "User-Agent"]) {

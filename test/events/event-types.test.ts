@@ -4,7 +4,7 @@ import { startTestServer, type Tenant, type TestServer } from "../support/server
 import { until } from "../support/until.ts";
 import { faultsOf } from "./catalogue.ts";
 
-/** Contract §5, the catalogue; `deployment.*` and `user.*` as contract §4 lists them. */
+/** Receivers subscribe to these by name: none may go, and a new one comes here too. */
 const serverTypes = [
 	...["job.completed", "job.failed", "project.ready", "project.deleted", "preview.ready", "preview.deleted"],
 	...["credentials.rotated", "integration.connected", "integration.disconnected", "integration.error"],
@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 describe("the catalogue of event types", () => {
-	it("lists every type of the contract, and who publishes it", () => {
+	it("lists these types and no others, and who publishes it", () => {
 		const of = (publisher: string) =>
 			listed.filter((each) => each.published_by === publisher).map(({ type }) => type);
 		expect(of("server")).toEqual(serverTypes);

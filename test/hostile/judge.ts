@@ -15,7 +15,7 @@ export type Judge = {
 const inside =
 	/\.ts:\d|node_modules|\bat async\b|drizzle|pg_catalog|violates|duplicate key|syntax error at|ECONN|undefined|\[object |capydb_test_/;
 
-/** Fields whose text comes back as it was sent (contract §1). */
+/** Fields whose text comes back as it was sent, byte for byte: clients compare it. */
 const echoed = ["name", "url", "description", "slug", "event_types", "scopes", "headers", "device_name"];
 
 export function createJudge(world: World, api: Api): Judge {

@@ -49,7 +49,7 @@ describe("POST /v1/projects/{projectID}/integrations/clerk/connect", () => {
 		expect(types).toEqual(["integration.connected", "job.completed", "job.completed"]);
 	});
 
-	it("makes capydb_auth.users with exactly the columns of the contract", async () => {
+	it("makes capydb_auth.users with exactly its documented columns", async () => {
 		const started = await startClerkServer(1);
 		await connect(started);
 		const columns = await projectSql(

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 describe("an empty preview database", () => {
-	it("has every field of the contract, and its job and events tell of it", async () => {
+	it("has exactly its fields, and its job and events tell of it", async () => {
 		const tenant = await server.tenant();
 		const { id, job, preview } = await made(server, tenant, { name: "Feature/ünï x" });
 		const { port } = new URL(await directUrl(server, tenant));

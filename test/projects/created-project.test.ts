@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 describe("a created project", () => {
-	it("has every field of the contract, and its job and events tell of it", async () => {
+	it("has its fields, and its job and events tell of it", async () => {
 		const tenant = await server.tenant();
 		const { body } = await server.call("GET", `/v1/projects/${tenant.projectId}`, { key: tenant.key });
 		expect(body.project).toMatchObject({

@@ -23,7 +23,7 @@ const User = Type.Object({
 	lastSignInAt: Moment,
 });
 
-/** A delivery: `{event, user}` as our contract documents it, or `{type, timestamp, data}` as the plugin sends it. */
+/** A delivery: `{event, user}` as applications send it by hand, or `{type, timestamp, data}` as the plugin sends it. */
 const Delivery = Type.Object({
 	event: Nullable(EventType),
 	type: Nullable(EventType),
