@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import { findKeyPrincipal } from "./api-keys/authenticate-key.ts";
 import type { Context } from "./context.ts";
+import { equalSecrets } from "./core/equality.ts";
 import { AppError } from "./core/errors.ts";
 import { type Principal, sessionPrincipal } from "./core/principal.ts";
 import { findClerkOrganization } from "./organizations/find-clerk-organization.ts";
@@ -12,14 +12,8 @@ import { findClerkOrganization } from "./organizations/find-clerk-organization.t
 export async function findPrincipal(ctx: Context, credential: string): Promise<Principal | null> {
 	if (credential.startsWith("capy_live_")) return findKeyPrincipal(ctx, credential);
 	const { adminToken } = ctx.config;
-	if (adminToken !== null && isSame(credential, adminToken)) return { kind: "admin" };
+	if (adminToken !== null && equalSecrets(credential, adminToken)) return { kind: "admin" };
 	return credential.startsWith("eyJ") ? findSessionPrincipal(ctx, credential) : null;
-}
-
-/** In constant time, also for texts of different length. */
-function isSame(given: string, expected: string): boolean {
-	const digest = (text: string) => createHash("sha256").update(text).digest();
-	return timingSafeEqual(digest(given), digest(expected));
 }
 
 async function findSessionPrincipal(ctx: Context, token: string): Promise<Principal | null> {

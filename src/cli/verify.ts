@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { equalSecrets } from "../core/equality.ts";
 import { signedHeaders, signingKeys } from "../deliveries/engine/sign.ts";
 import type { WebhookVerdict } from "../providers/provider.ts";
-import { equalInConstantTime, verifyStandardWebhook } from "../providers/signatures.ts";
+import { verifyStandardWebhook } from "../providers/signatures.ts";
 import { type Command, type Given, type Surroundings, UsageError } from "./command.ts";
 
 type Checked = { header: string; verdict: WebhookVerdict };
@@ -66,7 +67,7 @@ function verifyOwn({
 	const right =
 		signedHeaders({ ...none, body, keys: [signingKeys(secret)], at })["X-CapyDB-Signature"]?.split(",")[1] ??
 		"";
-	if (!signatures.some((signature) => equalInConstantTime(signature, right))) return "bad_signature";
+	if (!signatures.some((signature) => equalSecrets(signature, right))) return "bad_signature";
 	return Math.abs(now.getTime() - at.getTime()) > toleranceSeconds * 1000 ? "stale" : "genuine";
 }
 

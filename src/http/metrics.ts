@@ -1,5 +1,5 @@
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { equalSecrets } from "../core/equality.ts";
 import { AppError } from "../core/errors.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 
@@ -38,9 +38,5 @@ export function metricsRoute(app: FastifyInstance, token: string, scrape: Scrape
 
 function shows(request: FastifyRequest, token: string): boolean {
 	const [, shown = ""] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? "") ?? [];
-	return timingSafeEqual(digest(shown), digest(token));
-}
-
-function digest(text: string): Buffer {
-	return createHash("sha256").update(text).digest();
+	return equalSecrets(shown, token);
 }

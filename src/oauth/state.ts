@@ -1,4 +1,5 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { equalDigests } from "../core/equality.ts";
 import type { Vault } from "../platform/vault.ts";
 import type { OAuthFlow } from "./flow.ts";
 
@@ -35,7 +36,7 @@ export function readState(state: string): State | null {
 
 /** The id of the key that a state was signed with; null for a forged one. A flow may outlive a change of keys. */
 export function signingKeyOf(vault: Vault, { nonce, signature }: State, bound: Bound): string | null {
-	const isOf = (keyId: string) => isSame(signature, signatureOf(vault, nonce, bound, keyId));
+	const isOf = (keyId: string) => equalDigests(signature, signatureOf(vault, nonce, bound, keyId));
 	return vault.keyIds.find(isOf) ?? null;
 }
 
@@ -45,7 +46,7 @@ export function browserKey(vault: Vault, nonce: string, keyId?: string): string 
 }
 
 export function isBrowserKey(vault: Vault, { nonce, keyId }: Begun, given: string | undefined): boolean {
-	return given !== undefined && isSame(given, browserKey(vault, nonce, keyId));
+	return given !== undefined && equalDigests(given, browserKey(vault, nonce, keyId));
 }
 
 /** PKCE (RFC 7636, S256). The verifier never leaves the server but for the exchange. */
@@ -65,10 +66,4 @@ function signatureOf(vault: Vault, nonce: string, bound: Bound, keyId?: string):
 
 function derived(vault: Vault, purpose: string, text: string, keyId?: string): string {
 	return createHmac("sha256", vault.derive(purpose, keyId)).update(text).digest("base64url");
-}
-
-/** In a time that tells nothing of how much is right. */
-function isSame(given: string, expected: string): boolean {
-	const [one, other] = [Buffer.from(given), Buffer.from(expected)];
-	return one.length === other.length && timingSafeEqual(one, other);
 }

@@ -1,4 +1,5 @@
-import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, type KeyObject } from "node:crypto";
+import { equalSecrets } from "../core/equality.ts";
 import type { WebhookHeaders, WebhookVerdict } from "./provider.ts";
 
 const toleranceSeconds = 300;
@@ -26,7 +27,7 @@ export function verifyStandardWebhook(input: {
 		const key = decodeSecret(secret);
 		return key === null ? [] : [sign(key, message, input.rawBody)];
 	});
-	const matches = expected.some((right) => given.some((candidate) => equalInConstantTime(candidate, right)));
+	const matches = expected.some((right) => given.some((candidate) => equalSecrets(candidate, right)));
 	if (!matches) return "bad_signature";
 	const ageSeconds = Math.floor(input.now.getTime() / 1000) - Number(message.timestamp);
 	return Math.abs(ageSeconds) > toleranceSeconds ? "stale" : "genuine";
@@ -58,21 +59,6 @@ export function signedMessage(headers: WebhookHeaders): SignedMessage | null {
 		if (id !== null && timestamp !== null && signatures !== null) return { id, timestamp, signatures };
 	}
 	return null;
-}
-
-/** Compares two secrets, or their digests, without telling by the time taken where they differ. */
-export function equalInConstantTime(left: string, right: string): boolean {
-	// Digests have one length, so that not even the length of the secret shows.
-	return timingSafeEqual(
-		createHash("sha256").update(left).digest(),
-		createHash("sha256").update(right).digest(),
-	);
-}
-
-/** The same for two digests, whose length is no secret. */
-export function equalDigests(left: string, right: string): boolean {
-	const [one, other] = [Buffer.from(left), Buffer.from(right)];
-	return one.length === other.length && timingSafeEqual(one, other);
 }
 
 const keysMax = 1_000;

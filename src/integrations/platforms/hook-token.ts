@@ -1,4 +1,5 @@
-import { hash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
+import { equalDigests } from "../../core/equality.ts";
 import type { Integration } from "../integration.ts";
 
 /** `standing`: of the hook that counts. `awaited`: of one whose registration has not been answered yet. */
@@ -15,9 +16,9 @@ export function hashPathToken(token: string): string {
 
 /** Which hook of an integration calls with this path token; in a time that tells nothing of the right one. */
 export function judgePathToken({ hook }: Pick<Integration, "hook">, token: string): TokenVerdict {
-	const given = Buffer.from(hashPathToken(token));
+	const given = hashPathToken(token);
 	const equals = (other: string | null | undefined) =>
-		other !== null && other !== undefined && timingSafeEqual(given, Buffer.from(other));
+		other !== null && other !== undefined && equalDigests(given, other);
 	const isStanding = equals(hook?.tokenHash);
 	const isAwaited = equals(hook?.awaitedTokenHash);
 	if (isStanding) return "standing";

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { equalSecrets } from "../../core/equality.ts";
 import type {
 	InboundEvent,
 	InterpretOptions,
@@ -7,7 +8,6 @@ import type {
 	WebhookHeaders,
 	WebhookVerdict,
 } from "../provider.ts";
-import { equalInConstantTime } from "../signatures.ts";
 import { meaningOfLog } from "./log-entry.ts";
 import { redactLogEntry, redactObject } from "./redact.ts";
 import {
@@ -44,7 +44,7 @@ export function verifyWebhook(input: {
 	// Under an empty secret everyone is let in.
 	const matches = input.secrets
 		.filter((secret) => secret !== "")
-		.map((secret) => given.map((candidate) => equalInConstantTime(candidate, secret)).includes(true));
+		.map((secret) => given.map((candidate) => equalSecrets(candidate, secret)).includes(true));
 	return matches.includes(true) ? "genuine" : "bad_signature";
 }
 

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
+import { equalSecrets } from "../../core/equality.ts";
 import type {
 	InboundEvent,
 	InterpretOptions,
@@ -7,7 +8,7 @@ import type {
 	WebhookHeaders,
 	WebhookVerdict,
 } from "../provider.ts";
-import { equalInConstantTime, signedMessage, verifyStandardWebhook } from "../signatures.ts";
+import { signedMessage, verifyStandardWebhook } from "../signatures.ts";
 import { redact } from "./redact.ts";
 import {
 	type BetterAuthDelivery,
@@ -42,7 +43,7 @@ export function verifyWebhook(input: {
 	const expected = input.secrets
 		.filter((secret) => secret !== "")
 		.map((secret) => createHmac("sha256", secret).update(input.rawBody).digest("hex"));
-	const matches = expected.map((right) => equalInConstantTime(given.toLowerCase(), right));
+	const matches = expected.map((right) => equalSecrets(given.toLowerCase(), right));
 	return matches.includes(true) ? "genuine" : "bad_signature";
 }
 

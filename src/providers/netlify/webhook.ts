@@ -1,7 +1,8 @@
 import { createHmac, hash } from "node:crypto";
+import { equalDigests } from "../../core/equality.ts";
 import type { Deployment, PlatformEvent } from "../deployment-provider.ts";
 import type { InboundEvent, WebhookHeaders, WebhookVerdict } from "../provider.ts";
-import { equalDigests, keyOfText } from "../signatures.ts";
+import { keyOfText } from "../signatures.ts";
 import { toDeployment } from "./deploys.ts";
 import { redactEvent } from "./redact.ts";
 import { isDeploy, isEventBody, toMoment } from "./wire.ts";

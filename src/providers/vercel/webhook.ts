@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
+import { equalDigests } from "../../core/equality.ts";
 import type { Deployment, DeploymentState, PlatformEvent } from "../deployment-provider.ts";
 import type { InboundEvent, WebhookHeaders, WebhookVerdict } from "../provider.ts";
-import { equalDigests, keyOfText } from "../signatures.ts";
+import { keyOfText } from "../signatures.ts";
 import { describeCommit } from "./commit.ts";
 import { redactEvent } from "./redact.ts";
 import { isEvent, isEventPayload, toMoment, type VercelEvent, type VercelEventPayload } from "./wire.ts";
