@@ -1,4 +1,4 @@
-import { findKeyPrincipal } from "./api-keys/authenticate-key.ts";
+import { findKeyPrincipal } from "./api-keys/find-key-principal.ts";
 import type { Context } from "./context.ts";
 import { equalSecrets } from "./core/equality.ts";
 import { AppError } from "./core/errors.ts";

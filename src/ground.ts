@@ -4,7 +4,7 @@ import { AppError } from "./core/errors.ts";
 import type { Log } from "./core/log.ts";
 import { StartRefused } from "./outside.ts";
 import { openDataDir, readKeptFile, readOrCreateFile } from "./platform/data-dir.ts";
-import { ensureDatabase } from "./platform/db.ts";
+import { ensureDatabaseAt } from "./platform/db.ts";
 import { findEmbeddedPostgres, startEmbeddedPostgres } from "./platform/embedded-postgres.ts";
 import type { EncryptionKey } from "./platform/vault.ts";
 
@@ -20,7 +20,7 @@ export async function openPostgres(config: Config, log: Log): Promise<Postgres> 
 		return { databaseUrl, clusterUrl: config.projectCluster.url ?? databaseUrl, stop: async () => undefined };
 	}
 	const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log });
-	await ensureDatabase(embedded.url, controlDatabase);
+	await ensureDatabaseAt(embedded.url, controlDatabase);
 	return { ...urlsOn(embedded.url, config), stop: embedded.stop };
 }
 

@@ -6,7 +6,7 @@ import { createMeters } from "./meters.ts";
 import { type AddressGuard, createAddressGuard } from "./platform/address-guard.ts";
 import { createClerkSessions } from "./platform/clerk-sessions.ts";
 import { createDatabaseClock } from "./platform/database-clock.ts";
-import { type DatabasePool, hasCitus, openDatabase, readServerMajor } from "./platform/db.ts";
+import { type DatabasePool, hasCitus, openDatabase, readServerMajorAt } from "./platform/db.ts";
 import { watchEventLoop } from "./platform/event-loop.ts";
 import { createTenantHosts } from "./platform/guarded-connector.ts";
 import { createResolver, type Resolver } from "./platform/host-resolver.ts";
@@ -50,7 +50,7 @@ export async function requireDatabase(
 ): Promise<void> {
 	let major: number;
 	try {
-		major = await readServerMajor(databaseUrl);
+		major = await readServerMajorAt(databaseUrl);
 	} catch (cause) {
 		const reason = cause instanceof Error ? cause.message || cause.name : String(cause);
 		throw new StartRefused(`The database that DATABASE_URL names cannot be used: ${reason}.`, { cause });

@@ -26,7 +26,7 @@ import { previewJobTypes } from "./previews/job-types.ts";
 import { createInstance } from "./projects/create-instance.ts";
 import { destroyInstance } from "./projects/destroy-instance.ts";
 import { dropExpiredProjects } from "./projects/drop-expired-projects.ts";
-import { rotateCredentials } from "./projects/rotate-instance-credentials.ts";
+import { rotateCredentials } from "./projects/rotate-credentials.ts";
 import { maintainTables } from "./retention/maintain-tables.ts";
 
 const everyHour = "7 * * * *";

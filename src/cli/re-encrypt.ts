@@ -1,3 +1,4 @@
+import { numeral } from "../core/numeral.ts";
 import { type Reencryption, reencrypt } from "../encryption/reencrypt.ts";
 import type { Command } from "./command.ts";
 import { withContext } from "./open-context.ts";
@@ -38,7 +39,7 @@ function told({ keyId, resealed, unreadable, keysInUse, forgotten }: Reencryptio
 			? "Everything is sealed with it."
 			: `Some values are still sealed with ${others.join(", ")}: a server seals with it, or they cannot be opened.`;
 	return [
-		`Sealed ${total.toLocaleString("en")} values anew with the key ${keyId}. ${ending}`,
+		`Sealed ${numeral(total)} values anew with the key ${keyId}. ${ending}`,
 		...unreadable.map((place) => `Not opened by any given key: ${place}.`),
 		...forgotten.map((id) => `Servers can start without the key ${id} now.`),
 	].join("\n");

@@ -1,4 +1,5 @@
 import type { EndpointId } from "../core/ids.ts";
+import { numeral } from "../core/numeral.ts";
 import { actorOf } from "../core/principal.ts";
 import { fromReplayBody, ReplayBody, toMatchedWire } from "../deliveries/replay/replay-wire.ts";
 import { countReplay, requestReplay } from "../deliveries/replay/request-replay.ts";
@@ -48,5 +49,5 @@ export const replayCommand: Command = {
 };
 
 function told({ matched, isCapped }: { matched: number; isCapped: boolean }): string {
-	return `${isCapped ? "More than " : ""}${matched.toLocaleString("en")} ${matched === 1 ? "event" : "events"}`;
+	return `${isCapped ? "More than " : ""}${numeral(matched)} ${matched === 1 ? "event" : "events"}`;
 }

@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import { AppError, invalid } from "../core/errors.ts";
 import { isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
+import { numeral } from "../core/numeral.ts";
 import type { NewEvent, WebhookEvent } from "./event.ts";
 import { isServerType } from "./event-types.ts";
 import { publishEvents, tracePublishing } from "./publish-events.ts";
@@ -29,7 +30,7 @@ export async function publish(
 	const checked = await checkEvents(ctx, organizationId, events);
 	const { fresh, places } = mergeByKey(checked);
 	if (fresh.length > 1 && (await ctx.stores.publish.countMatches(fresh)) > deliveriesInBatchMax) {
-		const most = deliveriesInBatchMax.toLocaleString("en");
+		const most = numeral(deliveriesInBatchMax);
 		throw new AppError(
 			"invalid",
 			"events.too_many_deliveries",

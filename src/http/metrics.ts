@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { equalSecrets } from "../core/equality.ts";
 import { AppError } from "../core/errors.ts";
+import { isKnownMethod } from "./methods.ts";
 import { createRateLimiter } from "./rate-limit.ts";
 
 /** What a scrape is answered with. */
@@ -8,13 +9,11 @@ export type Scrape = () => Promise<{ contentType: string; text: string }>;
 
 type RequestMeter = (labels: { method: string; route: string; status: string }, seconds: number) => void;
 
-const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
 /** Measures every request under its route's pattern, never its path. */
 export function useRequestMetrics(app: FastifyInstance, measure: RequestMeter): void {
 	app.addHook("onResponse", async (request, reply) => {
 		const labels = {
-			method: methods.includes(request.method) ? request.method : "other",
+			method: isKnownMethod(request.method) ? request.method : "other",
 			route: request.routeOptions.url ?? "unknown",
 			status: String(reply.statusCode),
 		};

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { SpanStart, Tracing } from "../core/tracing.ts";
+import { isKnownMethod } from "./methods.ts";
 
-const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /** Asked every few seconds by machines. */
 const untraced = /^\/(healthz|readyz|status|metrics)$/;
 
@@ -25,7 +25,7 @@ export function useRequestTracing(app: FastifyInstance, tracing: Tracing): void 
 }
 
 function describe({ method, headers, id, protocol, routeOptions }: FastifyRequest): SpanStart {
-	const known = methods.includes(method);
+	const known = isKnownMethod(method);
 	const route = routeOptions.url;
 	const { traceparent, tracestate } = headers;
 	return {

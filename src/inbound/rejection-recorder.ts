@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import type { Integration, Rejections } from "../integrations/integration.ts";
+import { type Integration, type Rejections, recentRejectionsMax } from "../integrations/integration.ts";
 
 type Rejected = Pick<Integration, "id" | "organizationId">;
 
@@ -11,10 +11,9 @@ export type RejectionRecorder = {
 };
 
 const flushEveryMs = 1_000;
-const recentMax = 100;
 const integrationsMax = 1_000;
 
-/** Counts refused webhooks and keeps the last hundred of each integration, without bodies; written once a second. */
+/** Counts refused webhooks and keeps the last ones of each integration, without bodies; written once a second. */
 export function createRejectionRecorder(ctx: Pick<Context, "stores" | "clock" | "log">): RejectionRecorder {
 	let noted = new Map<Rejected["id"], { integration: Rejected; rejections: Rejections }>();
 	let timer: NodeJS.Timeout | undefined;
@@ -36,7 +35,7 @@ export function createRejectionRecorder(ctx: Pick<Context, "stores" | "clock" | 
 			const at = ctx.clock.now().toISOString();
 			const before = noted.get(integration.id)?.rejections ?? { total: 0, recent: [] };
 			if (noted.size >= integrationsMax && before.total === 0) return;
-			const recent = [{ at, reason, address }, ...before.recent].slice(0, recentMax);
+			const recent = [{ at, reason, address }, ...before.recent].slice(0, recentRejectionsMax);
 			const { id, organizationId } = integration;
 			noted.set(id, { integration: { id, organizationId }, rejections: { total: before.total + 1, recent } });
 			timer ??= setTimeout(() => void flush(), flushEveryMs).unref();

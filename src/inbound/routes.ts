@@ -8,11 +8,11 @@ import { operationName } from "../integrations/find-provider.ts";
 import type { DeploymentProvider } from "../providers/deployment-provider.ts";
 import type { AuthProvider } from "../providers/provider.ts";
 import { unavailable } from "./errors.ts";
+import { createIntegrationWaker } from "./integration-waker.ts";
 import { createKnownIntegrations, type KnownIntegrations } from "./known-integrations.ts";
 import { receivePlatformWebhook } from "./receive-platform-webhook.ts";
 import { receiveWebhook } from "./receive-webhook.ts";
 import { createRejectionRecorder, type RejectionRecorder } from "./rejection-recorder.ts";
-import { createWaker } from "./wake-integration.ts";
 import { ReceivedWire } from "./wire.ts";
 
 const tags = ["Integrations"];
@@ -23,7 +23,7 @@ const answerWithinMs = 8_000;
 export function inboundRoutes(app: Api, ctx: Context): void {
 	const rejections = createRejectionRecorder(ctx);
 	const known = createKnownIntegrations(ctx);
-	const wake = createWaker(ctx);
+	const wake = createIntegrationWaker(ctx);
 	app.addHook("onClose", () => rejections.flush());
 	for (const provider of ctx.providers.auth) {
 		for (const [at, pathName] of provider.pathNames.entries()) {
@@ -42,7 +42,7 @@ type ReceiveRoute = {
 	pathName: string;
 	isMain: boolean;
 	rejections: RejectionRecorder;
-	wake: ReturnType<typeof createWaker>;
+	wake: ReturnType<typeof createIntegrationWaker>;
 };
 
 function receiveRoute(

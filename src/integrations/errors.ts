@@ -22,10 +22,6 @@ export function fromProviderError(error: ProviderError): AppError {
 	}
 }
 
-export function projectIsBeingDeleted(): AppError {
-	return new AppError("conflict", "project.deleting", "The project is being deleted.");
-}
-
 export function integrationDisabled(): AppError {
 	return new AppError(
 		"conflict",

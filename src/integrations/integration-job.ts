@@ -20,7 +20,3 @@ export async function loadTarget(
 export function integrationIdOf(job: Job): IntegrationId {
 	return job.input.integration_id as IntegrationId;
 }
-
-export function numeral(count: number): string {
-	return count.toLocaleString("en-US");
-}

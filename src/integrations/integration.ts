@@ -63,7 +63,10 @@ export type PlatformHook = {
 /** One signing secret; an older one counts until the given time, RFC 3339. */
 export type SigningSecret = { secret: string; until: string | null };
 
-/** The rejected requests of an integration: how many ever, and the last hundred, newest first. */
+/** How many of an integration's rejected requests are kept; the others are only counted. */
+export const recentRejectionsMax = 100;
+
+/** The rejected requests of an integration: how many ever, and the last ones, newest first. */
 export type Rejections = { total: number; recent: { at: string; reason: string; address: string }[] };
 
 export type Integration = {

@@ -1,5 +1,6 @@
 import type { Context, Transaction } from "../context.ts";
 import type { IntegrationId } from "../core/ids.ts";
+import { numeral } from "../core/numeral.ts";
 import type { NewEvent } from "../events/event.ts";
 import type { JobRun, JobType, Settlement } from "../jobs/job-type.ts";
 import type { AuthProvider } from "../providers/provider.ts";
@@ -9,7 +10,7 @@ import { confirmInstance } from "./confirm-instance.ts";
 import { enqueueBackfill } from "./enqueue-backfill.ts";
 import { integrationDisabled } from "./errors.ts";
 import type { EventView } from "./integration-event.ts";
-import { integrationIdOf, loadTarget, numeral } from "./integration-job.ts";
+import { integrationIdOf, loadTarget } from "./integration-job.ts";
 import { callCredentials } from "./integration-secrets.ts";
 import { noteFailure } from "./note-failure.ts";
 

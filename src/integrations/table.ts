@@ -35,7 +35,7 @@ export const integrations = pgTable(
 	],
 );
 
-/** Rejected requests of an integration: a count for each reason, and the last hundred without bodies. */
+/** Rejected requests of an integration: how many there were, and the last ones without bodies. */
 export const inboundRejections = pgTable("inbound_rejections", {
 	integrationId: id("int", "integration_id").primaryKey(),
 	organizationId: id("org", "organization_id").notNull(),

@@ -4,10 +4,10 @@ import { notFound } from "../core/errors.ts";
 import { type ApiKeyId, newId } from "../core/ids.ts";
 import { enqueuePush } from "../env-sync/enqueue-push.ts";
 import { publishEvents } from "../events/publish-events.ts";
-import { projectIsBeingDeleted } from "../integrations/errors.ts";
 import type { Integration, IntegrationConfig } from "../integrations/integration.ts";
 import { integrationEvent } from "../integrations/integration-event.ts";
 import { sealCredentials } from "../integrations/integration-secrets.ts";
+import { projectDeleting } from "../projects/errors.ts";
 import { callerGone } from "./errors.ts";
 import type { OAuthPlatform } from "./find-platform.ts";
 import { actorOfFlow, type Granted, type OAuthFlow } from "./flow.ts";
@@ -26,7 +26,7 @@ export async function completeOAuth(
 	return ctx.transaction(async (tx) => {
 		const project = await tx.stores.projects.findForUpdate(flow.projectId);
 		if (!project) throw notFound("project");
-		if (project.state === "deleting") throw projectIsBeingDeleted();
+		if (project.state === "deleting") throw projectDeleting();
 		await requireCaller(tx, flow);
 		const { organizationId, id: projectId } = project;
 		const fresh = { id: newId("int"), organizationId, projectId, provider: provider.id };

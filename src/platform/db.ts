@@ -136,7 +136,7 @@ export function databaseOn(client: pg.Pool | pg.PoolClient | pg.Client): Databas
 }
 
 /** Creates a database of ours on the cluster unless it is there. `name` is a plain identifier. */
-export async function ensureDatabase(clusterUrl: string, name: string): Promise<void> {
+export async function ensureDatabaseAt(clusterUrl: string, name: string): Promise<void> {
 	await onConnection({ connectionString: clusterUrl }, async (client) => {
 		const { rowCount } = await client.query("select from pg_database where datname = $1", [name]);
 		if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`);
@@ -144,7 +144,7 @@ export async function ensureDatabase(clusterUrl: string, name: string): Promise<
 }
 
 /** The major version of a Postgres, as in 15 or 18. Throws what the network or Postgres says within 10 s. */
-export function readServerMajor(url: string): Promise<number> {
+export function readServerMajorAt(url: string): Promise<number> {
 	return onConnection({ connectionString: url, connectionTimeoutMillis: 10_000 }, async (client) => {
 		const { rows } = await client.query("select current_setting('server_version_num')::int / 10000 as major");
 		return rows[0].major;

@@ -12,7 +12,7 @@ import { getProject } from "./get-project.ts";
 import { listProjects } from "./list-projects.ts";
 import { readConnections } from "./read-connections.ts";
 import { requestRotation } from "./request-rotation.ts";
-import type { Repush } from "./rotate-instance-credentials.ts";
+import type { Repush } from "./rotate-credentials.ts";
 import { updateProject } from "./update-project.ts";
 import {
 	ConnectionsAnswer,

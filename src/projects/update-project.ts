@@ -9,7 +9,7 @@ import { type ExternalCredentials, openExternalCredentials, sealExternalCredenti
 import { projectDeleting } from "./errors.ts";
 import { changedUrls, type External, type GivenUrls, readExternal } from "./external-urls.ts";
 import { type Project, projectResource } from "./project.ts";
-import type { Repush } from "./rotate-instance-credentials.ts";
+import type { Repush } from "./rotate-credentials.ts";
 
 type Input = {
 	projectId: ProjectId;
@@ -46,7 +46,7 @@ export async function updateProject(
 			actor,
 			metadata: { fields },
 		});
-		if (external) return putInForce(tx, project, external.credentials, repush);
+		if (external) return adoptUrls(tx, project, external.credentials, repush);
 		return { project: updated ?? project, job: null };
 	});
 }
@@ -64,7 +64,7 @@ async function readChangedUrls(ctx: Parts, input: Input): Promise<External | nul
 	return readExternal(ctx.databaseGuard, changedUrls(before, input.urls));
 }
 
-async function putInForce(
+async function adoptUrls(
 	tx: Transaction,
 	project: Project,
 	credentials: ExternalCredentials,

@@ -1,8 +1,8 @@
 import type { Context } from "../context.ts";
 import { invalid } from "../core/errors.ts";
 import { isId, type OrganizationId, type ProjectId } from "../core/ids.ts";
+import { checkEndpointUrl } from "./check-endpoint-url.ts";
 import type { EndpointInput, WebhookEndpoint } from "./endpoint.ts";
-import { checkEndpointUrl } from "./endpoint-url.ts";
 import { checkCustomHeaders } from "./header-rules.ts";
 
 type Checked = { projectId?: ProjectId | null };

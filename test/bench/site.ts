@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { ensureDatabase } from "../../src/platform/db.ts";
+import { ensureDatabaseAt } from "../../src/platform/db.ts";
 import { startEmbeddedPostgres } from "../../src/platform/embedded-postgres.ts";
 import { RECEIVER_TLS } from "../support/receiver.ts";
 import { silentLog } from "../support/silent-log.ts";
@@ -107,7 +107,7 @@ function addressOf(host: number): string {
 }
 
 async function openServer({ start, clusterUrl, database, env }: ServerOptions): Promise<BenchServer> {
-	await ensureDatabase(clusterUrl, database);
+	await ensureDatabaseAt(clusterUrl, database);
 	const location = new URL(clusterUrl);
 	location.pathname = `/${database}`;
 	const child = await start<ServerCommands>("server", {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { ensureDatabase, onConnection } from "../../src/platform/db.ts";
+import { ensureDatabaseAt, onConnection } from "../../src/platform/db.ts";
 import { startEmbeddedPostgres } from "../../src/platform/embedded-postgres.ts";
 import { createClosers } from "../demo/story.ts";
 import { type FakeClerk, startFakeClerk } from "../fakes/clerk.ts";
@@ -89,7 +89,7 @@ export async function openSite(
 	};
 	try {
 		const name = `crash_${randomBytes(4).toString("hex")}`;
-		await ensureDatabase(clusterUrl, name);
+		await ensureDatabaseAt(clusterUrl, name);
 		closers.add(() => dropDatabase(clusterUrl, name));
 		const location = new URL(clusterUrl);
 		location.pathname = `/${name}`;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { AppError } from "../../src/core/errors.ts";
 import { createAddressGuard } from "../../src/platform/address-guard.ts";
-import { checkEndpointUrl } from "../../src/webhook-endpoints/endpoint-url.ts";
+import { checkEndpointUrl } from "../../src/webhook-endpoints/check-endpoint-url.ts";
 import { checkCustomHeaders } from "../../src/webhook-endpoints/header-rules.ts";
 import { FORBIDDEN_NAMES, FORBIDDEN_SPELLINGS } from "../fixtures/addresses.ts";
 

@@ -1,5 +1,6 @@
 import type { Context, Transaction } from "../../context.ts";
 import { notFound } from "../../core/errors.ts";
+import { numeral } from "../../core/numeral.ts";
 import type { JobRun } from "../../jobs/job-type.ts";
 import { replayStopped } from "../errors.ts";
 import { fromJobInput, type ReplayProgress, type ReplayScope } from "./replay.ts";
@@ -55,8 +56,4 @@ function following(
 function readProgress(saved: Record<string, unknown>): ReplayProgress {
 	// Only `takeStep` wrote it.
 	return "phase" in saved ? (saved as ReplayProgress) : { phase: "sent", cursor: null, queued: 0 };
-}
-
-function numeral(count: number): string {
-	return count.toLocaleString("en-US");
 }

@@ -5,7 +5,7 @@ import type { IntegrationId } from "../core/ids.ts";
  * Returns a function that asks for an integration's webhooks to be applied, and does not wait for it. Requests of
  * one moment share one task. A lost one costs latency only: the sweep finds what waits.
  */
-export function createWaker(ctx: Pick<Context, "tasks" | "log">): (id: IntegrationId) => void {
+export function createIntegrationWaker(ctx: Pick<Context, "tasks" | "log">): (id: IntegrationId) => void {
 	/** Integrations whose task is being sent, and whether more came meanwhile. */
 	const sending = new Map<IntegrationId, { again: boolean }>();
 	const wake = (id: IntegrationId): void => {

@@ -20,7 +20,7 @@ export function rotateCredentials({ repush }: { repush: Repush }): JobType {
 			if (project?.state !== "ready" || project.origin !== "created") throw projectNotReady();
 			run.say(`validated project ${project.slug} (${project.id})`);
 			const password = await stagePassword(ctx, project);
-			await putInForce(ctx, project, password, run);
+			await changePassword(ctx, project, password, run);
 			run.say("set a new password for its role");
 			return async (tx) => {
 				const credentials = sealCreatedCredentials(tx.vault, project.id, { password, nextPassword: null });
@@ -46,7 +46,7 @@ async function stagePassword(ctx: Context, project: Project): Promise<string> {
 	return next;
 }
 
-async function putInForce(ctx: Context, project: Project, password: string, run: JobRun): Promise<void> {
+async function changePassword(ctx: Context, project: Project, password: string, run: JobRun): Promise<void> {
 	// Two processes must not set two passwords: the one that lost the claim stops here.
 	await run.saveProgress({});
 	const { roleName } = project;
