@@ -3,7 +3,10 @@ import type { Log } from "./core/log.ts";
 import type { Backlog } from "./meters.ts";
 
 export type KeptBacklog = {
-	/** Reads anew what is older than five seconds. Waits for that a moment only: a scrape answers also when the database does not. */
+	/**
+	 * Reads anew what is older than five seconds. Waits for that a moment only: a scrape answers also when the
+	 * database does not.
+	 */
 	refresh(): Promise<void>;
 	/** Null when nothing was read for a minute. */
 	latest(): { ageSeconds: number; value: Backlog } | null;

@@ -9,7 +9,7 @@ import { createLog } from "./platform/log.ts";
 import { bootstrap } from "./projects/bootstrap.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
-/** More than requests in flight are given, less than those wait who stop a process: half a minute. */
+/** Longer than what is in flight is given to end; shorter than the 30 s after which it would be killed. */
 const stopMaxMs = 25_000;
 /** What a start may still take when it is to stop: what it waits for by then, as a lock, ends with the process. */
 const startMaxMs = 10_000;

@@ -101,7 +101,10 @@ let randomUsed = random.length;
 let lastMs = 0;
 let sequence = 0;
 
-/** A new id as the database keeps it. RFC 9562 §5.7, with the 12 bits of `rand_a` as a counter within the millisecond (§6.2, method 1). */
+/**
+ * A new id as the database keeps it. RFC 9562 §5.7, with the 12 bits of `rand_a` as a counter within the millisecond
+ * (§6.2, method 1).
+ */
 export function newUuid(): string {
 	const nowMs = Date.now();
 	if (nowMs > lastMs) {

@@ -53,7 +53,7 @@ export function sendError(request: FastifyRequest, reply: FastifyReply, error: A
 
 function toAppError(error: FastifyError): AppError {
 	if (error instanceof AppError) return error;
-	if (error.validation) return refusalOf(error.validation[0], error.validationContext ?? "body");
+	if (error.validation) return refusalOf(error.validation[0]);
 	switch (error.code) {
 		case "FST_ERR_CTP_BODY_TOO_LARGE":
 			return new AppError("too_large", "body.too_large", "The body is larger than this route takes.");
@@ -87,15 +87,14 @@ function fromOutage(error: FastifyError): AppError {
 
 type Fault = Pick<FastifySchemaValidationError, "keyword" | "instancePath" | "params" | "message">;
 
-/** The refusal of what a schema does not allow. `context` names the part of a request, as Fastify does. */
-export function refusalOf(fault: Fault | undefined, context: string): AppError {
-	const where = context === "body" ? "" : `${context} `;
+/** The refusal of what a schema does not allow. */
+export function refusalOf(fault: Fault | undefined): AppError {
 	const path = (fault?.instancePath ?? "").split("/").filter(Boolean).join(".");
 	const params = (fault?.params ?? {}) as Record<string, unknown>;
 	const inside = (name: unknown) => (path === "" ? String(name) : `${path}.${String(name)}`);
 	switch (fault?.keyword) {
 		case "required":
-			return invalidField(inside(params.missingProperty), `${where}is required`);
+			return invalidField(inside(params.missingProperty), "is required");
 		case "additionalProperties":
 			return invalidField(inside(params.additionalProperty).slice(0, 100), "is not a field of this request");
 		case "enum":

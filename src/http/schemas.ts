@@ -31,6 +31,6 @@ export function useSchemas(app: FastifyInstance): void {
 
 /** What a route would take as its body, for callers that come another way. Throws the route's refusal. */
 export function requireBody<Schema extends TSchema>(schema: Schema, value: unknown): Static<Schema> {
-	if (!body.validate(schema, value)) throw refusalOf(body.errors?.[0], "body");
+	if (!body.validate(schema, value)) throw refusalOf(body.errors?.[0]);
 	return value as Static<Schema>;
 }

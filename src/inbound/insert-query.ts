@@ -20,9 +20,9 @@ export type NewInboundWebhook = {
 const keyDays = 30;
 
 /**
- * Stores webhooks under their dedup keys, each while its integration is as it was when the webhook was judged. Returns
- * the positions of those of which that is so, and whether their keys were all free. The rows of the keys
- * come first: of twenty requests at once, nineteen wait for one and then write nothing. They are taken in order, so that
+ * Stores webhooks under their dedup keys, each while its integration is as it was when the webhook was judged.
+ * Returns the positions of those of which that is so, and whether their keys were all free. The rows of the keys come
+ * first: of twenty requests at once, nineteen wait for one and then write nothing. They are taken in order, so that
  * two statements with some of the same never wait for each other.
  */
 export const insertSql = `

@@ -4,7 +4,10 @@ import { newId, type ProjectId } from "../core/ids.ts";
 import { projectDeleting } from "../projects/errors.ts";
 import type { Integration } from "./integration.ts";
 
-/** The project's integration with this provider, made when there is none; both locked. Throws a 404, and a 409 for a project on its way out. */
+/**
+ * The project's integration with this provider, made when there is none; both locked. Throws a 404, and a 409 for a
+ * project on its way out.
+ */
 export async function claimIntegration(
 	tx: Transaction,
 	projectId: ProjectId,

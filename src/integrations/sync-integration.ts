@@ -18,8 +18,9 @@ import { targetMissing, tokenMissing } from "./platforms/errors.ts";
 type Input = { projectId: ProjectId; provider: Provider; actor: Actor };
 
 /**
- * Queues a push of the project's URLs to a platform, or a backfill of all users. Throws a 404 without an integration, a 409 while a job of it is queued or
- * running or it is disabled, and a 400 when there is nothing to ask the provider with.
+ * Queues a push of the project's URLs to a platform, or a backfill of all users. Throws a 404 without an integration,
+ * a 409 while a job of it is queued or running or it is disabled, and a 400 when there is nothing to ask the provider
+ * with.
  */
 export async function syncIntegration(
 	ctx: Pick<Context, "stores" | "transaction">,

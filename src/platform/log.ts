@@ -1,7 +1,10 @@
 import { pino } from "pino";
 import type { Log } from "../core/log.ts";
 
-/** JSON lines on standard output, or on standard error where that is for results. Secrets never get here; these paths are a second line of defence. */
+/**
+ * JSON lines on standard output, or on standard error where that is for results. Secrets never get here; these paths
+ * are a second line of defence.
+ */
 export function createLog(options: { level: string; replica: string; to?: "stdout" | "stderr" }): Log {
 	const settings = {
 		level: options.level,

@@ -15,8 +15,9 @@ type Hooks = {
 };
 
 /**
- * The job `instance.destroy`: disconnects the integrations, ends the previews, takes a created role's login away and ends its
- * sessions. The database itself is dropped a day later by `drop-expired-projects`; a bring-your-own one never is.
+ * The job `instance.destroy`: disconnects the integrations, ends the previews, takes a created role's login away and
+ * ends its sessions. The database itself is dropped a day later by `drop-expired-projects`; a bring-your-own one
+ * never is.
  */
 export function destroyInstance({ disconnectIntegrations, deletePreviews }: Hooks): JobType {
 	return {
