@@ -1,7 +1,8 @@
 import { AppError } from "../core/errors.ts";
 
 export function payloadGone(): AppError {
-	return new AppError("conflict", "delivery.payload_gone", "The payload of this event was erased.");
+	const sentence = "The event is no longer kept: it was erased, or is older than its retention.";
+	return new AppError("conflict", "delivery.payload_gone", sentence);
 }
 
 export function endpointInactive(): AppError {

@@ -22,7 +22,7 @@ export type DeliveryFilter = {
 	until?: Date;
 };
 
-/** A delivery with the envelope's text; null once that was erased. */
+/** A delivery with the envelope's text; null once the event was erased or dropped by retention. */
 export type DeliveryWithPayload = Delivery & { payload: string | null };
 
 type NewDelivery = Pick<

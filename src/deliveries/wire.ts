@@ -28,7 +28,8 @@ export const DeliverySummaryWire = Type.Object(deliveryFields);
 export const DeliveryWire = Type.Object({
 	...deliveryFields,
 	payload: Type.Unknown({
-		description: "The envelope, byte for byte as it was sent; null once it was erased.",
+		description:
+			"The envelope, byte for byte as it was sent; null once the event was erased or outlived its retention.",
 	}),
 });
 

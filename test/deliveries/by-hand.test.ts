@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { toUuid } from "../../src/core/ids.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 import {
@@ -126,6 +127,15 @@ describe("redelivering", () => {
 		await server.call("PATCH", endpoint.path, { key: owner.key, body: { event_types: ["other"] } });
 		expect((await post(`${endpoint.path}/deliveries/${first.id}/redeliver`)).status).toBe(202);
 		await receiver.waitFor(2);
+	});
+
+	it("is a 409 once retention dropped the event", async () => {
+		await publish(server, owner, { type: "a", data: 1 });
+		const first = await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
+		await server.sql("delete from events where id = $1", [toUuid(first.event_id)]);
+		const { status, body } = await post(`${endpoint.path}/deliveries/${first.id}/redeliver`);
+		expect([status, body.code]).toEqual([409, "delivery.payload_gone"]);
+		expect(body.error).toMatch(/erased, or is older than its retention/);
 	});
 
 	it("is a 409 while the endpoint is inactive", async () => {
