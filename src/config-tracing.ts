@@ -13,6 +13,8 @@ type Values = {
 	OTEL_TRACES_EXPORTER: "otlp" | "none" | null;
 	OTEL_EXPORTER_OTLP_ENDPOINT: string | null;
 	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: string | null;
+	OTEL_EXPORTER_OTLP_PROTOCOL: string | null;
+	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: string | null;
 	OTEL_SERVICE_NAME: string;
 	OTEL_TRACES_SAMPLER: (typeof samplers)[number];
 	OTEL_TRACES_SAMPLER_ARG: number;
@@ -32,6 +34,18 @@ export function tracing(values: Values) {
 		exportEveryMs: values.OTEL_BSP_SCHEDULE_DELAY,
 		queueMax: values.OTEL_BSP_MAX_QUEUE_SIZE,
 	};
+}
+
+/**
+ * The exporter speaks one protocol. Platforms set these variables for all that they run, so another one is a fault
+ * only while something is traced.
+ */
+export function tracingFaults(values: Values): string[] {
+	const ofTraces = values.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL;
+	const protocol = ofTraces ?? values.OTEL_EXPORTER_OTLP_PROTOCOL ?? "http/protobuf";
+	if (tracesUrl(values) === null || protocol === "http/protobuf") return [];
+	const name = ofTraces === null ? "OTEL_EXPORTER_OTLP_PROTOCOL" : "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL";
+	return [`${name} must be http/protobuf, or unset, while traces are exported.`];
 }
 
 /** Tracing is on when an endpoint or the exporter is named. A base gets the signal's path; its own URL is whole. */

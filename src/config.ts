@@ -10,7 +10,7 @@ import {
 	trustProxy,
 	webUrl,
 } from "./config-addresses.ts";
-import { ratio, samplers, tracing } from "./config-tracing.ts";
+import { ratio, samplers, tracing, tracingFaults } from "./config-tracing.ts";
 import { schedulePattern } from "./deliveries/engine/retry-schedule.ts";
 
 /** A variable of the environment: how its text becomes a value, and what holds when it is not set. */
@@ -74,8 +74,8 @@ const variables = {
 	OTEL_TRACES_EXPORTER: optional(oneOf("otlp", "none")),
 	OTEL_EXPORTER_OTLP_ENDPOINT: optional(webUrl),
 	OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: optional(webUrl),
-	OTEL_EXPORTER_OTLP_PROTOCOL: optional(oneOf("http/protobuf")),
-	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: optional(oneOf("http/protobuf")),
+	OTEL_EXPORTER_OTLP_PROTOCOL: optional((text: string) => text),
+	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: optional((text: string) => text),
 	OTEL_SERVICE_NAME: { read: (text: string) => text, fallback: "capydb-integrations" },
 	OTEL_TRACES_SAMPLER: { read: oneOf(...samplers), fallback: "parentbased_always_on" as const },
 	OTEL_TRACES_SAMPLER_ARG: { read: ratio, fallback: 1 },
@@ -107,7 +107,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 		}
 	});
 	const values = Object.fromEntries(entries) as Values;
-	faults.push(...productionFaults(values, env));
+	faults.push(...productionFaults(values, env), ...tracingFaults(values));
 	if (faults.length > 0) throw new ConfigError(faults.join("\n"));
 	return Object.freeze(shape(values));
 }

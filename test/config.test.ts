@@ -99,3 +99,25 @@ describe("with NODE_ENV=production", () => {
 		]);
 	});
 });
+
+describe("with a collector for traces", () => {
+	const traced = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4318" };
+
+	it.each(["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"])(
+		"%s may only be the exporter's own",
+		(name) => {
+			expect(faultsOf({ ...traced, [name]: "http/protobuf" })).toEqual([]);
+			for (const protocol of ["grpc", "http/json"]) {
+				const faults = faultsOf({ ...traced, [name]: protocol });
+				expect(faults).toEqual([expect.stringMatching(new RegExp(`^${name} must be http/protobuf.*\\.$`))]);
+			}
+		},
+	);
+
+	it("the protocol of traces goes before the one of all signals, and neither counts while tracing is off", () => {
+		const grpc = { ...traced, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" };
+		expect(faultsOf({ ...grpc, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: "http/protobuf" })).toEqual([]);
+		expect(faultsOf({ ...grpc, OTEL_SDK_DISABLED: "true" })).toEqual([]);
+		expect(faultsOf({ ...grpc, OTEL_TRACES_EXPORTER: "none" })).toEqual([]);
+	});
+});

@@ -9,11 +9,14 @@ export const badWebUrls = [
 	"https://:secret@x",
 ];
 
-/** Only the exporter's own may be named. */
+/** Any, while nothing is traced. */
 const otlpProtocol = {
 	fallback: null,
-	good: [["http/protobuf", null]] as [string, unknown][],
-	bad: ["grpc", "http/json"],
+	good: [
+		["http/protobuf", null],
+		["grpc", null],
+	] as [string, unknown][],
+	bad: [],
 };
 
 /** OpenTelemetry's standard variables. */
@@ -45,8 +48,8 @@ export const tracingCases: Record<string, Case> = {
 		good: [["http://collector:4318/otlp", "http://collector:4318/otlp"]],
 		bad: badWebUrls,
 	},
-	OTEL_EXPORTER_OTLP_PROTOCOL: { read: () => null, ...otlpProtocol },
-	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: { read: () => null, ...otlpProtocol },
+	OTEL_EXPORTER_OTLP_PROTOCOL: { read: (config) => config.tracing.url, ...otlpProtocol },
+	OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: { read: (config) => config.tracing.url, ...otlpProtocol },
 	OTEL_SERVICE_NAME: {
 		read: (config) => config.tracing.serviceName,
 		fallback: "capydb-integrations",
