@@ -1,6 +1,6 @@
 import pg from "pg";
 import { expect, it, onTestFinished } from "vitest";
-import { type OrganizationId, toUuid } from "../../src/core/ids.ts";
+import { newUuid, type OrganizationId, toUuid } from "../../src/core/ids.ts";
 import { type ClaimedDelivery, claimStore } from "../../src/deliveries/engine/claim-store.ts";
 import { laneStore } from "../../src/deliveries/engine/lane-store.ts";
 import { settleStore } from "../../src/deliveries/engine/settle-store.ts";
@@ -75,6 +75,7 @@ async function openStage() {
 			const failure = { responseStatus: 500, errorCode: "http_5xx" as const, error: "It failed." };
 			await settleStore(beside).settle([
 				{
+					id: newUuid(),
 					delivery,
 					verdict: { state: "pending", ...failure, waitMs },
 					at: new Date(),
