@@ -1,3 +1,5 @@
+import { isIPv6 } from "node:net";
+
 export type SendErrorCode =
 	| "timeout"
 	| "dns_error"
@@ -14,13 +16,15 @@ export type SendErrorCode =
  */
 export type SendFailure = { errorCode: SendErrorCode; message: string; ours?: true };
 
-/** Turns what a socket, the resolver, TLS or the HTTP client reported into the closed list. */
+/**
+ * Turns what a socket, the resolver, TLS or the HTTP client reported into the closed list. Of the addresses of one
+ * host, the one that we failed to try for a fault of our own decides: the receiver may well be there.
+ */
 export function failureOf(error: unknown): SendFailure {
 	const codes = codesOf(error);
-	for (const code of codes) {
-		const failure = FAILURES.get(code);
-		if (failure !== undefined) return failure;
-	}
+	const failures = codes.map((code) => FAILURES.get(code)).filter((failure) => failure !== undefined);
+	const known = failures.find(({ ours }) => ours) ?? failures[0];
+	if (known) return known;
 	if (codes.includes("UND_ERR_SOCKET")) return wasClosed(error) ? RESET : NOT_HTTP;
 	if (codes.some(isTlsCode)) return TLS;
 	return codes.some((code) => code.startsWith("HPE_")) ? NOT_HTTP : UNKNOWN;
@@ -76,6 +80,7 @@ const FAILURES = new Map<string, SendFailure>([
 	["EHOSTUNREACH", REFUSED],
 	["EHOSTDOWN", REFUSED],
 	["ENETUNREACH", REFUSED],
+	["EAFNOSUPPORT", REFUSED],
 	["ECONNRESET", RESET],
 	["ECONNABORTED", RESET],
 	["EPIPE", RESET],
@@ -94,11 +99,17 @@ const FAILURES = new Map<string, SendFailure>([
 	["EADDRNOTAVAIL", OURS],
 ]);
 
-/** The codes of an error and of those inside it: a connect that tried several addresses failed once for each. */
+/** The code of an error, or of those inside it: a connect that tried several addresses failed once for each. */
 function codesOf(error: unknown): string[] {
+	if (error instanceof AggregateError && error.errors.length > 0) return error.errors.flatMap(codesOf);
 	if (typeof error !== "object" || error === null) return [];
-	const own = "code" in error && typeof error.code === "string" ? [error.code] : [];
-	return error instanceof AggregateError ? [...own, ...error.errors.flatMap(codesOf)] : own;
+	return "code" in error && typeof error.code === "string" ? [codeOf(error.code, error)] : [];
+}
+
+/** `EADDRNOTAVAIL`: of IPv4 all ports are taken; of IPv6 this host speaks none, as when it is not reachable by it. */
+function codeOf(code: string, error: object): string {
+	const address = "address" in error ? String(error.address) : "";
+	return code === "EADDRNOTAVAIL" && isIPv6(address) ? "ENETUNREACH" : code;
 }
 
 /** undici has one code for a connection that was closed and for an answer out of turn (an unasked-for 100 or 101). */

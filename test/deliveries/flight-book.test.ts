@@ -12,7 +12,7 @@ describe("what is claimed ahead", () => {
 		book.limits(1_000);
 		book.hold([...quick, ...hanging], 1_000);
 		const sent = launch(book, 1_000);
-		for (const delivery of sent) if (delivery.endpointId === quick[0]?.endpointId) book.land(delivery);
+		for (const delivery of sent) if (delivery.endpointId === quick[0]?.endpointId) book.land(delivery, true);
 		const limits = book.limits(1_060);
 		expect(limits?.busy).toEqual([
 			{ endpointId: quick[0]?.endpointId, free: 2 * endpointMax },
@@ -28,7 +28,7 @@ describe("what is claimed ahead", () => {
 		const sent = launch(book, 1_000);
 		expect(sent).toEqual(deliveries.slice(0, endpointMax));
 		expect(book.takeStale(1_499)).toEqual([]);
-		for (const delivery of sent) book.land(delivery);
+		for (const delivery of sent) book.land(delivery, true);
 		expect(launch(book, 1_500), "none is sent with what is known of its endpoint by then").toEqual([]);
 		expect(book.takeStale(1_500)).toEqual(deliveries.slice(endpointMax));
 		expect(book.takeStale(9_000), "each once").toEqual([]);
@@ -52,6 +52,26 @@ describe("what is claimed ahead", () => {
 		expect(book.limits(1_000)?.fullOrganizations).toEqual([crowd]);
 		book.hold(claimed({ count: 1 }), 1_000);
 		expect(launch(book, 1_000)).toHaveLength(1);
+	});
+});
+
+describe("an endpoint that a trouble of our own kept from being sent to", () => {
+	it("is left alone for as long as was said, and what was not sent counts as no pace", () => {
+		const book = createFlightBook({ concurrency: 100, endpointMax });
+		const deliveries = claimed();
+		const [{ endpointId }] = deliveries as [ClaimedDelivery];
+		book.limits(1_000);
+		book.hold(deliveries, 1_000);
+		for (const delivery of launch(book, 1_000)) book.land(delivery, false);
+		expect(book.rest(endpointId, 6_000)).toBe(true);
+		expect(book.rest(endpointId, 6_000), "it rests already").toBe(false);
+		expect(book.limits(1_060)).toEqual({
+			rows: 100,
+			busy: [{ endpointId, free: 0 }],
+			fullOrganizations: [],
+		});
+		expect(book.limits(5_999)?.busy).toEqual([{ endpointId, free: 0 }]);
+		expect(book.limits(6_000)?.busy).toEqual([]);
 	});
 });
 

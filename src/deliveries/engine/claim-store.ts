@@ -84,13 +84,14 @@ export function claimStore(database: Database) {
 			]);
 		},
 
-		/** Gives claimed deliveries back untouched: the attempt was never made. */
-		async release(deliveries: readonly ClaimedDelivery[]): Promise<void> {
+		/** Gives claimed deliveries back: the attempt was never made. None is due before the time given has passed. */
+		async release(deliveries: readonly ClaimedDelivery[], waitMs = 0): Promise<void> {
 			if (deliveries.length === 0) return;
 			await database.prepared("release_deliveries", releaseSql, [
 				deliveries.map((delivery) => toUuid(delivery.organizationId)),
 				deliveries.map((delivery) => toUuid(delivery.id)),
 				deliveries.map((delivery) => delivery.claimId),
+				waitMs,
 			]);
 		},
 	};
@@ -197,7 +198,9 @@ const releaseSql = `
 with given as (
 	select * from unnest($1::uuid[], $2::uuid[], $3::uuid[]) as g(organization_id, id, claim_id)
 ), released as (
-	update deliveries d set attempts = d.attempts - 1, claim_id = null, lease_until = null, updated_at = clock_now()
+	update deliveries d set attempts = d.attempts - 1, claim_id = null, lease_until = null, updated_at = clock_now(),
+		next_attempt_at = case when $4::float8 = 0 then d.next_attempt_at
+			else clock_now() + $4::float8 * interval '1 millisecond' end
 	from given g
 	where d.organization_id = g.organization_id and d.id = g.id and d.claim_id = g.claim_id and d.state = 'pending'
 	returning d.endpoint_id
@@ -205,7 +208,7 @@ with given as (
 	select endpoint_id from delivery_lanes where endpoint_id in (select endpoint_id from released)
 	order by endpoint_id for update
 )
-update delivery_lanes l set due_at = least(l.due_at, clock_now())
+update delivery_lanes l set due_at = least(l.due_at, clock_now() + $4::float8 * interval '1 millisecond')
 from locked k where l.endpoint_id = k.endpoint_id`;
 
 type ClaimedRow = {

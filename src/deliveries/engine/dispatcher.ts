@@ -37,6 +37,8 @@ const refillMs = 25;
 const gatherMs = 2;
 /** How long the last results may take to be written when the process stops. */
 const flushMaxMs = 5_000;
+/** How long what a trouble of our own kept from being sent waits, and other deliveries to its endpoint here. */
+const restAfterTroubleMs = 5_000;
 /** Results not yet written, beyond which nothing more is claimed. */
 const unsettledMax = 2_000;
 
@@ -129,9 +131,9 @@ function createFlights(options: DispatcherOptions, book: FlightBook, bell: Bell)
 		for (let delivery = book.next(nowMs); delivery; delivery = book.next(nowMs)) start(delivery);
 	};
 	const start = (delivery: ClaimedDelivery) => {
-		const flight = fly(options, delivery).finally(() => {
+		const flight = fly(options, book, delivery).then((wasSent) => {
 			flights.delete(flight);
-			book.land(delivery);
+			book.land(delivery, wasSent);
 			launch();
 			if (book.isRunningDry()) gather();
 		});
@@ -180,16 +182,30 @@ function createBell() {
 	};
 }
 
-async function fly(options: DispatcherOptions, delivery: ClaimedDelivery): Promise<void> {
+/** Whether it was sent. Never rejects. */
+async function fly(
+	options: DispatcherOptions,
+	book: FlightBook,
+	delivery: ClaimedDelivery,
+): Promise<boolean> {
+	const { claims, settler, log } = options;
 	try {
 		const result = await sendDelivery(options, delivery);
-		if (result === "not_sent") await options.claims.release([delivery]);
-		else if (result === "expired") await options.claims.expire([delivery]);
-		else options.settler.add(result);
+		if (typeof result === "object") {
+			settler.add(result);
+			return true;
+		}
+		if (result === "expired") await claims.expire([delivery]);
+		else {
+			// What we cannot send now we cannot send a moment later either: neither it, nor the next of its endpoint.
+			book.rest(delivery.endpointId, performance.now() + restAfterTroubleMs);
+			await claims.release([delivery], restAfterTroubleMs);
+		}
 	} catch (error) {
 		// Not the receiver's doing: the lease ends by itself and the attempt is closed as `unknown`.
-		options.log.error({ err: error, delivery_id: delivery.id }, "a delivery could not be sent");
+		log.error({ err: error, delivery_id: delivery.id }, "a delivery could not be sent");
 	}
+	return false;
 }
 
 async function timeout(ms: number): Promise<void> {

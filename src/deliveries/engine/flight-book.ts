@@ -7,7 +7,10 @@ export type FlightBook = {
 	hold(deliveries: readonly ClaimedDelivery[], atMs: number): void;
 	/** The next to be sent, counted as in flight from now on; undefined when none may go. */
 	next(nowMs: number): ClaimedDelivery | undefined;
-	land(delivery: ClaimedDelivery): void;
+	/** What was not sent says nothing of what its endpoint can take. */
+	land(delivery: ClaimedDelivery, wasSent: boolean): void;
+	/** Leaves an endpoint alone for a while: the next claims take nothing of it. True unless it rests already. */
+	rest(endpointId: EndpointId, untilMs: number): boolean;
 	/** Takes those out that have waited too long to be sent as they are. */
 	takeStale(nowMs: number): ClaimedDelivery[];
 	/** What the next claim may take; null when there is no room. */
@@ -40,6 +43,8 @@ type Book = Room & {
 	/** Organizations that have a line which may send, in turn. */
 	turns: Set<Organization>;
 	stale: ClaimedDelivery[];
+	/** Endpoints that are left alone, and until when. */
+	resting: Map<EndpointId, number>;
 	spanBeganMs: number;
 };
 
@@ -56,6 +61,7 @@ export function createFlightBook(room: Room): FlightBook {
 		organizations: new Map(),
 		turns: new Set(),
 		stale: [],
+		resting: new Map(),
 		spanBeganMs: 0,
 	};
 	return {
@@ -63,7 +69,12 @@ export function createFlightBook(room: Room): FlightBook {
 			for (const delivery of deliveries) hold(book, { delivery, atMs });
 		},
 		next: (nowMs) => next(book, nowMs),
-		land: (delivery) => land(book, delivery),
+		land: (delivery, wasSent) => land(book, delivery, wasSent),
+		rest: (endpointId, untilMs) => {
+			const isNew = !book.resting.has(endpointId);
+			book.resting.set(endpointId, untilMs);
+			return isNew;
+		},
 		takeStale: (nowMs) => takeStale(book, nowMs),
 		limits: (nowMs) => limits(book, nowMs),
 		isRunningDry: () => book.total.waiting * 2 <= pace(book.total),
@@ -129,11 +140,11 @@ function takeFresh(book: Book, line: Line, nowMs: number): ClaimedDelivery | und
 	return undefined;
 }
 
-function land(book: Book, { endpointId }: ClaimedDelivery): void {
+function land(book: Book, { endpointId }: ClaimedDelivery, wasSent: boolean): void {
 	const line = book.lines.get(endpointId);
 	if (!line) return;
 	change(book, line, "inFlight", -1);
-	change(book, line, "landed", 1);
+	if (wasSent) change(book, line, "landed", 1);
 	queue(book, line);
 }
 
@@ -154,6 +165,7 @@ function limits(book: Book, nowMs: number) {
 	const free = concurrency - total.inFlight;
 	const wanted = free + pace(total) - total.waiting;
 	if (free <= 0 && wanted <= 0) return null;
+	for (const [endpointId, untilMs] of book.resting) if (untilMs <= nowMs) book.resting.delete(endpointId);
 	// A line far from its bound needs none in the claim: what comes above it waits here.
 	const busy = [...book.lines.values()]
 		.map((line) => ({
@@ -161,7 +173,9 @@ function limits(book: Book, nowMs: number) {
 			free: endpointMax - line.inFlight - line.waiting + pace(line),
 		}))
 		.filter((line) => line.free < endpointMax / 2 || line.free > endpointMax)
+		.filter(({ endpointId }) => !book.resting.has(endpointId))
 		.map((line) => ({ ...line, free: Math.max(0, line.free) }));
+	for (const endpointId of book.resting.keys()) busy.push({ endpointId, free: 0 });
 	const full = [...book.organizations.values()].filter(
 		(each) => each.inFlight + each.waiting >= free * shareOfFree + pace(each),
 	);
