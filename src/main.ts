@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { AppError } from "./core/errors.ts";
+import type { Log } from "./core/log.ts";
 import { openPostgres, readKeys } from "./ground.ts";
 import { StartRefused } from "./outside.ts";
 import { createLog } from "./platform/log.ts";
@@ -24,6 +25,7 @@ async function run(): Promise<void> {
 		const log = createLog({ level: config.logLevel, replica });
 		const postgres = await openPostgres(config, log);
 		let server: RunningServer | undefined;
+		let isStoppedWell = true;
 		try {
 			const starting = startServer({ config, log, replica, ...postgres, keys: await readKeys(config) });
 			server = await Promise.race([starting, signalled.then(startMaxPassed)]);
@@ -34,13 +36,14 @@ async function run(): Promise<void> {
 			const signal = await signalled;
 			log.info({ signal }, "stopping");
 		} finally {
-			await Promise.race([server?.stop(), tooLong()]).catch((error: unknown) =>
-				log.error({ err: error }, "stopping went wrong"),
-			);
+			await Promise.race([server?.stop(), tooLong(log)]).catch((error: unknown) => {
+				isStoppedWell = false;
+				log.error({ err: error }, "stopping went wrong");
+			});
 			await postgres.stop();
 		}
 		log.info({}, "stopped");
-		process.exit(0);
+		process.exit(isStoppedWell ? 0 : 1);
 	} catch (error) {
 		if (!isForOperator(error)) throw error;
 		process.stderr.write(`The server cannot start.\n${error.message}\n`);
@@ -52,10 +55,17 @@ function startMaxPassed(): Promise<undefined> {
 	return delay(startMaxMs, undefined, { ref: false });
 }
 
-/** Rejects after that time: whatever a dead network holds up, the process ends by itself before it is killed. */
-function tooLong(): Promise<never> {
-	return new Promise((_, reject) => {
-		setTimeout(() => reject(new Error(`not all has come to its end in ${stopMaxMs} ms`)), stopMaxMs).unref();
+/**
+ * Resolves after that time: whatever a dead network holds up, the process ends by itself before it is killed. What was
+ * under way ends with its leases, as planned: no failure of the process.
+ */
+function tooLong(log: Log): Promise<void> {
+	return new Promise((resolve) => {
+		const giveUp = () => {
+			log.error({}, `not all has come to its end in ${stopMaxMs} ms`);
+			resolve();
+		};
+		setTimeout(giveUp, stopMaxMs).unref();
 	});
 }
 

@@ -1,5 +1,6 @@
 import type { Config } from "./config.ts";
 import type { TaskData } from "./context.ts";
+import { carryThrough } from "./core/carry-through.ts";
 import type { Log } from "./core/log.ts";
 import { noTracing, type Tracing } from "./core/tracing.ts";
 import { createMeters } from "./meters.ts";
@@ -137,7 +138,7 @@ export async function openOutside(ground: Ground) {
 	};
 }
 
-/** Closes what `openOutside` opened. The queue has stopped before: its tasks need the rest. */
+/** Closes what `openOutside` opened; throws what could not be closed, when all has been tried. The queue has stopped before: its tasks need the rest. */
 export async function closeOutside(outside: Outside): Promise<void> {
 	const {
 		eventLoop,
@@ -153,7 +154,8 @@ export async function closeOutside(outside: Outside): Promise<void> {
 	} = outside;
 	eventLoop.close();
 	const pools = [backlogPool, readinessPool, claimPool, enginePool, database];
-	for (const part of [queue, sender, projectDatabases, ...pools, tracing]) await part.close();
+	const parts = [queue, sender, projectDatabases, ...pools, tracing];
+	await carryThrough(parts.map((part) => [() => part.close()]));
 }
 
 /** What traces with is not even loaded where nothing asks for traces. */

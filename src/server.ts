@@ -1,6 +1,7 @@
 import { type Api, buildApp } from "./app.ts";
 import type { Config } from "./config.ts";
 import { type Context, createBacklogStores, createContext } from "./context.ts";
+import { carryThrough } from "./core/carry-through.ts";
 import { createLoop, type Loop } from "./core/loop.ts";
 import { createEngine, type Engine } from "./deliveries/engine/engine.ts";
 import type { ReadinessCheck } from "./http/health.ts";
@@ -68,7 +69,7 @@ export async function startServer(ground: Ground): Promise<RunningServer> {
 		url ||= listening;
 		return { ctx, url: listening, stop };
 	} catch (error) {
-		await stop();
+		await stop().catch((stopError: unknown) => log.error({ err: stopError }, "stopping went wrong"));
 		throw error;
 	}
 }
@@ -149,7 +150,8 @@ function withLocalHost(address: string): string {
 }
 
 /**
- * Claims nothing more, lets what is in flight finish, then closes the outside. Callers see `/readyz` turn red, since
+ * Claims nothing more, lets what is in flight finish, then closes the outside; goes through all of it, and then throws
+ * what went wrong. Callers see `/readyz` turn red, since
  * its loops have stopped, before nothing listens any more.
  */
 async function stopAll(
@@ -159,11 +161,12 @@ async function stopAll(
 	loops: Record<string, Loop>,
 ): Promise<void> {
 	for (const loop of Object.values(loops)) loop.stop();
-	const answered = app.close();
-	await Promise.all([answered, engine.stop(stopInFlightMs), outside.queue.stop(stopInFlightMs)]);
-	// Those of the last requests.
-	await engine.flushWakes();
-	await closeOutside(outside);
+	await carryThrough([
+		[() => app.close(), () => engine.stop(stopInFlightMs), () => outside.queue.stop(stopInFlightMs)],
+		// Those of the last requests.
+		[engine.flushWakes],
+		[() => closeOutside(outside)],
+	]);
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {

@@ -28,6 +28,7 @@ function describeError(error: unknown): unknown {
 		message,
 		...(code === undefined ? {} : { code }),
 		...(error.stack?.includes(error.message) && { stack: error.stack.replace(error.message, () => message) }),
+		...(error instanceof AggregateError && { errors: error.errors.map(describeError) }),
 		...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
 	};
 }

@@ -77,7 +77,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 		stop: async (timeoutMs) => {
 			bell.end();
 			await running;
-			await options.claims.release(book.takeStale(Number.POSITIVE_INFINITY));
+			await Promise.race([giveBack(options, book), timeout(flushMaxMs)]);
 			await Promise.race([flights.landed(), timeout(timeoutMs)]);
 			// What cannot be written, as while Postgres is away, ends with its lease.
 			await Promise.race([settler.flush(), timeout(flushMaxMs)]);
@@ -206,6 +206,16 @@ async function fly(
 		log.error({ err: error, delivery_id: delivery.id }, "a delivery could not be sent");
 	}
 	return false;
+}
+
+/** What cannot be given back, as while Postgres is away, is free when its lease ends: what is in flight goes on. */
+async function giveBack({ claims, log }: DispatcherOptions, book: FlightBook): Promise<void> {
+	const held = book.takeStale(Number.POSITIVE_INFINITY);
+	try {
+		await claims.release(held);
+	} catch (error) {
+		log.warn({ err: error, deliveries: held.length }, "deliveries could not be given back");
+	}
 }
 
 async function timeout(ms: number): Promise<void> {
