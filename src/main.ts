@@ -86,6 +86,7 @@ async function welcome(server: RunningServer, config: Config): Promise<void> {
 	if (!config.bootstrap || config.role === "worker") return;
 	const made = await bootstrap(server.ctx);
 	if (!made) return;
+	const url = server.ctx.publicUrl();
 	process.stdout.write(`
 Welcome to CapyDB Integrations & Webhooks.
 The organization "default" has a project with a database of its own, and this API key, shown only now:
@@ -94,9 +95,9 @@ The organization "default" has a project with a database of its own, and this AP
 
 Try it:
 
-  curl -H 'Authorization: Bearer ${made.key}' ${server.url}/v1/me
+  curl -H 'Authorization: Bearer ${made.key}' ${url}/v1/me
 
-The reference is at ${server.url}/docs
+The reference is at ${url}/docs
 
 `);
 }

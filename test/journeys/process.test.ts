@@ -58,6 +58,16 @@ describe("the server's process", () => {
 		expect(server.output()).not.toContain('"level":40');
 	});
 
+	it("shows that line with the address where callers find it, which may not be the one that it listens on", async () => {
+		const free = await startReceiver();
+		await free.close();
+		const publicUrl = `http://localhost:${free.port}/hooks`;
+		const server = await start(await dataFolder(), { PORT: String(free.port), PUBLIC_URL: publicUrl });
+		expect(server.output()).toContain(`' ${publicUrl}/v1/me\n`);
+		expect(server.output()).toContain(`The reference is at ${publicUrl}/docs\n`);
+		expect((await getJson(`${publicUrl}/v1/me`, server.key ?? "")).status).toBe(200);
+	});
+
 	it("starts whole and stops in order when Ctrl-C reaches its process group while it makes its Postgres", async () => {
 		const folder = await dataFolder();
 		let group = 0;
