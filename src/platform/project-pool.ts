@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { createRoom, type Room } from "../core/room.ts";
 import type { AddressGuard } from "./address-guard.ts";
 import {
 	connectToProject,
@@ -22,59 +23,86 @@ export type Loan = {
 };
 
 type Lane = {
+	key: string;
 	target: ProjectDatabaseTarget;
 	idle: { connection: ProjectConnection; timer: NodeJS.Timeout }[];
-	lent: number;
-	waiting: (() => void)[];
 	isForgotten: boolean;
 };
 
 const connectionsMax = 4;
+const connectionsOfServerMax = 20;
 const targetsMax = 50;
 const idleMs = 5_000;
 
-/** Keeps connections to customers' databases for a few seconds: at most 4 a target, and 50 targets. */
+/**
+ * Keeps connections to customers' databases for a few seconds, of 50 targets. At most 4 of a target are lent, and at
+ * most 20 are open to one Postgres, which may be ours: most targets are databases of one.
+ */
 export function createProjectPool(guard: Pick<AddressGuard, "resolve">): ProjectPool {
 	// In the order of last use: the first is the one that was quiet for longest.
 	const lanes = new Map<string, Lane>();
-	const discard = (key: string, lane: Lane) => {
+	const lent = createRoom(connectionsMax);
+	const open = createRoom(connectionsOfServerMax);
+	const discard = (lane: Lane) => {
 		lane.isForgotten = true;
-		if (lanes.get(key) === lane) lanes.delete(key);
-		for (const { connection, timer } of lane.idle.splice(0)) {
-			clearTimeout(timer);
-			connection.destroy();
-		}
+		if (lanes.get(lane.key) === lane) lanes.delete(lane.key);
+		endIdle(open, lane);
 	};
 	const enter = (target: ProjectDatabaseTarget): Lane => {
 		const key = keyOf(target);
-		const lane = lanes.get(key) ?? { target, idle: [], lent: 0, waiting: [], isForgotten: false };
+		const lane = lanes.get(key) ?? { key, target, idle: [], isForgotten: false };
 		lanes.delete(key);
 		lanes.set(key, lane);
-		for (const [other, quiet] of lanes) {
+		for (const quiet of lanes.values()) {
 			if (lanes.size <= targetsMax) break;
-			if (quiet.lent === 0) discard(other, quiet);
+			if (quiet !== lane && !lent.isTaken(quiet.key)) discard(quiet);
 		}
 		return lane;
+	};
+	const connect = async (lane: Lane): Promise<ProjectConnection> => {
+		const server = serverOf(lane.target);
+		for (const quiet of lanes.values()) {
+			if (!open.isFull(server)) break;
+			if (serverOf(quiet.target) === server) endIdle(open, quiet);
+		}
+		await open.enter(server);
+		try {
+			return await connectToProject(lane.target, guard);
+		} catch (error) {
+			open.leave(server);
+			throw error;
+		}
+	};
+	const giveBack = (lane: Lane, connection: ProjectConnection, isClean: boolean) => {
+		// Also when somebody waits for this very target: no target keeps others from its server by being in demand.
+		const isWanted = !lane.isForgotten && !open.isWaitedFor(serverOf(lane.target));
+		if (isClean && isWanted && !connection.isBroken()) keep(open, lane, connection);
+		else end(open, lane, connection);
+		lent.leave(lane.key);
 	};
 	return {
 		borrow: async (target) => {
 			const lane = enter(target);
-			await admit(lane);
+			await lent.enter(lane.key);
 			try {
-				const connection = takeIdle(lane) ?? (await connectToProject(target, guard));
+				const connection = takeIdle(open, lane) ?? (await connect(lane));
 				return { connection, giveBack: (isClean) => giveBack(lane, connection, isClean) };
 			} catch (error) {
-				leave(lane);
+				lent.leave(lane.key);
 				throw error;
 			}
 		},
 		forget: (isMeant) => {
-			for (const [key, lane] of [...lanes]) if (isMeant(lane.target)) discard(key, lane);
+			for (const lane of [...lanes.values()]) if (isMeant(lane.target)) discard(lane);
 		},
 		close: () => {
-			for (const [key, lane] of [...lanes]) discard(key, lane);
+			for (const lane of [...lanes.values()]) discard(lane);
 		},
 	};
+}
+
+function serverOf({ host, port }: ProjectDatabaseTarget): string {
+	return `${host}:${port}`;
 }
 
 /** The password is part of it: a changed one never meets a connection that was made with the old one. */
@@ -84,42 +112,30 @@ function keyOf(target: ProjectDatabaseTarget): string {
 	return createHash("sha256").update(text).digest("base64");
 }
 
-async function admit(lane: Lane): Promise<void> {
-	if (lane.lent < connectionsMax) {
-		lane.lent += 1;
-		return;
-	}
-	// The place of the one that leaves is handed over as it is, so `lent` does not change.
-	const { promise, resolve } = Promise.withResolvers<void>();
-	lane.waiting.push(resolve);
-	await promise;
+function end(open: Room, lane: Lane, connection: ProjectConnection): void {
+	connection.destroy();
+	open.leave(serverOf(lane.target));
 }
 
-function leave(lane: Lane): void {
-	const next = lane.waiting.shift();
-	if (next) next();
-	else lane.lent -= 1;
+function endIdle(open: Room, lane: Lane): void {
+	for (let kept = takeIdle(open, lane); kept; kept = takeIdle(open, lane)) end(open, lane, kept);
 }
 
-function takeIdle(lane: Lane): ProjectConnection | null {
+function takeIdle(open: Room, lane: Lane): ProjectConnection | null {
 	for (let kept = lane.idle.pop(); kept; kept = lane.idle.pop()) {
 		clearTimeout(kept.timer);
 		if (!kept.connection.isBroken()) return kept.connection;
-		kept.connection.destroy();
+		end(open, lane, kept.connection);
 	}
 	return null;
 }
 
-function giveBack(lane: Lane, connection: ProjectConnection, isClean: boolean): void {
-	if (!isClean || lane.isForgotten || connection.isBroken()) connection.destroy();
-	else {
-		const kept = { connection, timer: setTimeout(() => end(), idleMs) };
-		const end = () => {
-			lane.idle.splice(lane.idle.indexOf(kept), 1);
-			connection.destroy();
-		};
-		kept.timer.unref();
-		lane.idle.push(kept);
-	}
-	leave(lane);
+function keep(open: Room, lane: Lane, connection: ProjectConnection): void {
+	const kept = { connection, timer: setTimeout(() => drop(), idleMs) };
+	const drop = () => {
+		lane.idle.splice(lane.idle.indexOf(kept), 1);
+		end(open, lane, connection);
+	};
+	kept.timer.unref();
+	lane.idle.push(kept);
 }

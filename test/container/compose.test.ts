@@ -34,6 +34,17 @@ describe("docker-compose.yml", () => {
 		expect(block("worker")).not.toContain("ports:");
 	});
 
+	it("lets Postgres take the connections that the README says its replicas open, and customers' own", async () => {
+		const said =
+			/takes up to (\d+) of its own Postgres, and up to (\d+) of each .*?up to (\d+) jobs .*?up to (\d+) more/s;
+		const [own, projects, jobs, ofJob] = (said.exec(await read("README.md")) ?? []).slice(1).map(Number);
+		const [, workers] = /replicas: (\d+)$/m.exec(block("worker")) ?? [];
+		const working = 1 + Number(workers);
+		const needed = working * ((own ?? Number.NaN) + (projects ?? 0) + (jobs ?? 0) * (ofJob ?? 0));
+		const [, max] = /max_connections=(\d+)/.exec(block("postgres")) ?? [];
+		expect(Number(max)).toBeGreaterThan(needed + 50);
+	});
+
 	it("runs everything in one process, or with the README's command one for callers beside the workers", async () => {
 		expect(block("server")).toContain("ROLE: $" + "{SERVER_ROLE:-all}");
 		expect(block("worker")).toMatch(/profiles: \[scaled\][\s\S]*ROLE: worker/);

@@ -3,6 +3,7 @@ import pg from "pg";
 import { describe, expect, inject, it } from "vitest";
 import { createAddressGuard } from "../../src/platform/address-guard.ts";
 import { createProjectDatabases, type ProjectDatabaseTarget } from "../../src/platform/project-db.ts";
+import { emptyDatabase } from "../support/empty-database.ts";
 import { silentLog } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
 import { ask, databases, ownTarget, reasonOf, toClose } from "./project-targets.ts";
@@ -57,6 +58,33 @@ describe("a connection to a project's database", () => {
 			),
 		);
 		expect(new Set(pids).size).toBe(4);
+	});
+
+	it("is one of at most twenty to one Postgres, however many of its targets are asked for, each in its turn", async () => {
+		const on = databases();
+		const database = new URL(await emptyDatabase()).pathname.slice(1);
+		let lent = 0;
+		let lentMost = 0;
+		let openMost = 0;
+		const use = (n: number) =>
+			on.use(ownTarget({ database, options: `-c capydb.target=${n}` }), async (client) => {
+				lent += 1;
+				lentMost = Math.max(lentMost, lent);
+				const [row] = await client.query<{ open: number }>(
+					"select count(*)::int as open, pg_sleep(0.05) from pg_stat_activity where datname = current_database()",
+				);
+				openMost = Math.max(openMost, row?.open ?? 0);
+				lent -= 1;
+			});
+		await Promise.all(Array.from({ length: 120 }, (_, n) => use(n % 30)));
+		expect(lentMost).toBe(20);
+		// Postgres takes a moment to see that one was closed.
+		expect(openMost).toBeLessThan(27);
+		for (let n = 0; n < 20; n += 1) await use(n);
+		// A target that is not kept does not wait for those that are: that would be five seconds.
+		const startedAt = performance.now();
+		for (let n = 100; n < 105; n += 1) await use(n);
+		expect(performance.now() - startedAt).toBeLessThan(4_000);
 	});
 
 	it("does not carry an open transaction to the next use", async () => {
