@@ -49,5 +49,5 @@ export const replayCommand: Command = {
 };
 
 function told({ matched, isCapped }: { matched: number; isCapped: boolean }): string {
-	return `${isCapped ? "More than " : ""}${numeral(matched)} ${matched === 1 ? "event" : "events"}`;
+	return `${isCapped ? "At least " : ""}${numeral(matched)} ${matched === 1 ? "event" : "events"}`;
 }

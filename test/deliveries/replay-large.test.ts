@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { toUuid } from "../../src/core/ids.ts";
+import { toUuid, uuidFloor } from "../../src/core/ids.ts";
 import { type ServerProcess, startServerProcess } from "../journeys/server-process.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -60,6 +60,16 @@ async function slowSteps(seconds: number): Promise<void> {
 		for each statement execute function be_slow()`);
 }
 
+/** Writes events of that time which went to no endpoint. */
+async function seedEvents(type: string, count: number, at: Date): Promise<void> {
+	await api.sql(
+		`insert into events (organization_id, id, type, payload, delivery_count, created_at)
+		select $1, overlay(uuid_v7()::text placing $4 from 1)::uuid, $2, '{}', 0, $5 from generate_series(1, $3)`,
+		[toUuid(owner.organizationId), type, count, uuidFloor(at).slice(0, 13), at],
+	);
+	await api.sql("analyze events");
+}
+
 async function queuedSoFar(jobId: string): Promise<number> {
 	const [row] = await api.sql<{ queued: number }>(
 		"select coalesce((progress ->> 'queued')::int, 0) as queued from jobs where id = $1",
@@ -106,6 +116,25 @@ describe("a replay", () => {
 		const third = await replay(api, owner, endpoint, all);
 		expect(third.answer).toMatchObject({ matched: 100_000, matched_capped: true });
 		expect(await countReplayed(api, endpoint)).toEqual({ deliveries: 200_001, events: 100_001 });
+	});
+
+	it("for what was not sent is counted in few of the organization's events, none after `until`, and finds all", async () => {
+		const at = (seconds: number) => new Date(Date.now() + 1_000 * seconds);
+		await seedEvents("seeded", 2, at(0));
+		await seedEvents("other", 260_000, at(7_200));
+		await seedEvents("seeded", 3, at(7_260));
+		const counted = async (untilAt: string) => {
+			const wanted = { since, until: untilAt, include_unsent: true, dry_run: true };
+			return (await postReplay(api, owner, endpoint, wanted)).body;
+		};
+		expect(await counted(at(60).toISOString())).toEqual({ matched: 2, matched_capped: false });
+		expect(await counted("2099-01-01T00:00:00Z")).toEqual({ matched: 2, matched_capped: true });
+		await startTestServer({ databaseUrl: api.databaseUrl });
+		const whole = { since, until: "2099-01-01T00:00:00Z", include_unsent: true };
+		const { answer, job } = await replay(api, owner, endpoint, whole);
+		expect(answer).toMatchObject({ matched: 2, matched_capped: true });
+		expect(job).toMatchObject({ state: "completed" });
+		expect(await countReplayed(api, endpoint)).toEqual({ deliveries: 5, events: 5 });
 	});
 
 	it("is one at a time for an endpoint, also of several asked for at once", async () => {

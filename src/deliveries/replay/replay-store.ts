@@ -4,8 +4,8 @@ import { operationalTypes } from "../../events/event-types.ts";
 import type { Database } from "../../platform/db.ts";
 import type { ReplayProgress, ReplayScope } from "./replay.ts";
 
-/** What one step did. `last` is where the next begins; null when the phase is over. */
-export type ReplayStep = { last: string | null; queued: number };
+/** What one step found. `last` is where the next begins; null when the phase is over. */
+export type ReplayStep = { last: string | null; matched: number };
 
 type StepSettings = { rows: number; maxAttempts: number };
 
@@ -17,42 +17,43 @@ export function replayStore({ orm }: Database) {
 			return rows[0]?.mark ?? "";
 		},
 
-		/** How many events a replay would send, counted up to `max` + 1. */
-		async count(scope: ReplayScope, max: number): Promise<number> {
-			const counted = async (events: SQL, limit: number) => {
-				const { rows } = await orm.execute<{ count: number }>(
-					sql`select count(*)::int as count from (${events} limit ${limit}) as matched`,
-				);
-				return rows[0]?.count ?? 0;
-			};
-			const sent = await counted(sentEvents(scope, sql`(${sentFrom(scope)})`), max + 1);
-			if (!scope.includeUnsent || sent > max) return sent;
-			return sent + (await counted(unsentEvents(scope, sql`(${eventsFrom(scope)})`), max + 1 - sent));
+		/** Looks at the next rows of the phase and counts the events among them that are in scope. */
+		async look(scope: ReplayScope, progress: ReplayProgress, rowsMax: number): Promise<ReplayStep> {
+			const { rows } = await orm.execute<StepRow>(sql`${lookedAt(scope, progress, rowsMax)} ${outcome}`);
+			return stepOf(rows, rowsMax);
 		},
 
 		/** Looks at the next rows of the phase and queues a delivery for each event among them that is in scope. */
 		async step(scope: ReplayScope, progress: ReplayProgress, settings: StepSettings): Promise<ReplayStep> {
-			const { phase, cursor } = progress;
-			const isSent = phase === "sent";
-			const walked = isSent ? sentFrom(scope, cursor) : eventsFrom(scope, cursor);
-			const wanted = isSent ? sentEvents(scope, sql`walked`) : unsentEvents(scope, sql`walked`);
-			const { rows } = await orm.execute<{ last: string | null; looked: number; queued: number }>(sql`
-				with walked as (${walked} order by id limit ${settings.rows}),
-				wanted as (${wanted}),
+			const { rows } = await orm.execute<StepRow>(sql`
+				${lookedAt(scope, progress, settings.rows)},
 				queued as (
 					insert into deliveries (organization_id, id, endpoint_id, event_id, event_type, origin, state, attempts,
 						max_attempts, next_attempt_at, created_at, updated_at)
 					select ${toUuid(scope.organizationId)}::uuid, uuid_v7(), ${toUuid(scope.endpointId)}::uuid, event_id, type,
 						'replay', 'pending', 0, ${settings.maxAttempts}::int, clock_now(), clock_now(), clock_now()
 					from wanted
-				)
-				select (select id from walked order by id desc limit 1) as last,
-					(select count(*)::int from walked) as looked, (select count(*)::int from wanted) as queued`);
-			const [row] = rows;
-			const isOver = row === undefined || row.looked < settings.rows;
-			return { last: isOver ? null : row.last, queued: row?.queued ?? 0 };
+				) ${outcome}`);
+			return stepOf(rows, settings.rows);
 		},
 	};
+}
+
+function lookedAt(scope: ReplayScope, { phase, cursor }: ReplayProgress, rows: number): SQL {
+	const isSent = phase === "sent";
+	const walked = isSent ? sentFrom(scope, cursor) : eventsFrom(scope, cursor);
+	const wanted = isSent ? sentEvents(scope) : unsentEvents(scope);
+	return sql`with walked as (${walked} order by id limit ${rows}), wanted as (${wanted})`;
+}
+
+type StepRow = { last: string | null; looked: number; matched: number };
+
+const outcome = sql`select (select id from walked order by id desc limit 1) as last,
+	(select count(*)::int from walked) as looked, (select count(*)::int from wanted) as matched`;
+
+function stepOf([row]: StepRow[], rowsMax: number): ReplayStep {
+	const isOver = row === undefined || row.looked < rowsMax;
+	return { last: isOver ? null : row.last, matched: row?.matched ?? 0 };
 }
 
 // A process names events by its own clock, the database names deliveries by its: so far they may be apart.
@@ -62,8 +63,12 @@ function firstId({ since }: ReplayScope): string {
 	return uuidFloor(new Date(Math.max(0, since.getTime() - skewMs)));
 }
 
-/** The endpoint's deliveries that a replay looks at. */
-function sentFrom(scope: ReplayScope, after: string | null = null): SQL {
+function endId({ until }: ReplayScope): string {
+	return uuidFloor(new Date(until.getTime() + skewMs));
+}
+
+/** The endpoint's deliveries that a replay looks at, late ones too: they may be an event's newest. */
+function sentFrom(scope: ReplayScope, after: string | null): SQL {
 	return sql`select id, event_id, state from deliveries
 		where organization_id = ${toUuid(scope.organizationId)} and endpoint_id = ${toUuid(scope.endpointId)}
 			and id > ${after ?? firstId(scope)}::uuid and id < ${scope.madeBefore}::uuid
@@ -75,8 +80,8 @@ function sentFrom(scope: ReplayScope, after: string | null = null): SQL {
  * The events of those deliveries, each once: by the newest that went to the endpoint. One that waits already, by
  * whatever delivery, is left alone.
  */
-function sentEvents(scope: ReplayScope, from: SQL): SQL {
-	return sql`select e.id as event_id, e.type from ${from} w
+function sentEvents(scope: ReplayScope): SQL {
+	return sql`select e.id as event_id, e.type from walked w
 		join events e on e.organization_id = ${toUuid(scope.organizationId)} and e.id = w.event_id
 		where ${isInRange(scope)} and w.state <> 'pending' and not exists (
 			select from deliveries n where n.event_id = w.event_id and n.endpoint_id = ${toUuid(scope.endpointId)}
@@ -84,15 +89,16 @@ function sentEvents(scope: ReplayScope, from: SQL): SQL {
 }
 
 /** The organization's events that a replay looks at for some that were not sent. */
-function eventsFrom(scope: ReplayScope, after: string | null = null): SQL {
+function eventsFrom(scope: ReplayScope, after: string | null): SQL {
 	return sql`select id from events
-		where organization_id = ${toUuid(scope.organizationId)} and id > ${after ?? firstId(scope)}::uuid
+		where organization_id = ${toUuid(scope.organizationId)}
+			and id > ${after ?? firstId(scope)}::uuid and id < ${endId(scope)}::uuid
 			${scope.eventId === null ? sql`` : sql`and id = ${toUuid(scope.eventId)}`}`;
 }
 
 /** Those among them that the endpoint wants by its filter and its project, and that never went to it. */
-function unsentEvents(scope: ReplayScope, from: SQL): SQL {
-	return sql`select e.id as event_id, e.type from ${from} v
+function unsentEvents(scope: ReplayScope): SQL {
+	return sql`select e.id as event_id, e.type from walked v
 		join events e on e.organization_id = ${toUuid(scope.organizationId)} and e.id = v.id
 		join webhook_endpoints w on w.id = ${toUuid(scope.endpointId)}
 			and (w.project_id is null or w.project_id = e.project_id)

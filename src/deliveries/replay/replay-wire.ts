@@ -27,8 +27,11 @@ export const ReplayBody = Type.Object(
 );
 
 const matched = {
-	matched: Type.Integer({ description: "Events that are sent once more." }),
-	matched_capped: Type.Boolean({ description: "True when there are more than were counted." }),
+	matched: Type.Integer({ description: "Events that are sent once more, as far as they were counted." }),
+	matched_capped: Type.Boolean({
+		description:
+			"True when not all were counted, so that there may be more: at 100,000, or where very many deliveries and events had to be looked through.",
+	}),
 };
 
 export const MatchedWire = Type.Object(matched);

@@ -20,14 +20,25 @@ export type ReplayScope = {
 	eventId: EventId | null;
 };
 
-/** Where a replay stands; kept together with what each step queued. */
+/** Where a replay stands. */
 export type ReplayProgress = {
 	/** First the events that were sent to the endpoint, by their deliveries; then those that were not. */
 	phase: "sent" | "unsent" | "over";
 	/** The last delivery or event (a UUID) that was looked at in this phase; null before the first. */
 	cursor: string | null;
-	queued: number;
 };
+
+export const replayBegin: ReplayProgress = { phase: "sent", cursor: null };
+
+/** Where a replay stands after a step of the phase that ended at `last`; null: it reached the phase's end. */
+export function progressAfter(
+	{ includeUnsent }: Pick<ReplayScope, "includeUnsent">,
+	{ phase }: ReplayProgress,
+	last: string | null,
+): ReplayProgress {
+	if (last !== null) return { phase, cursor: last };
+	return { phase: phase === "sent" && includeUnsent ? "unsent" : "over", cursor: null };
+}
 
 /** A scope as the job's input keeps it. */
 export function toJobInput(scope: ReplayScope): Record<string, unknown> {

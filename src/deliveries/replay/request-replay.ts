@@ -6,7 +6,7 @@ import type { Actor } from "../../core/principal.ts";
 import { enqueueJob } from "../../jobs/enqueue-job.ts";
 import type { Job } from "../../jobs/job.ts";
 import { endpointInactive, replayRunning } from "../errors.ts";
-import { type ReplayScope, replayJobType, toJobInput } from "./replay.ts";
+import { progressAfter, type ReplayScope, replayBegin, replayJobType, toJobInput } from "./replay.ts";
 
 type Wanted = Pick<ReplayScope, "state" | "includeUnsent"> & {
 	since: Date;
@@ -19,7 +19,11 @@ type Input = { organizationId: OrganizationId; endpointId: EndpointId; wanted: W
 
 /** Beyond this the events are not counted. */
 const matchedMax = 100_000;
+/** Of deliveries and events that the count looks at: a caller waits for it. The job looks at all. */
+const lookedMax = 250_000;
+const rowsInLook = 10_000;
 
+/** `isCapped`: not all were counted, so there may be more. */
 export type Matched = { matched: number; isCapped: boolean };
 
 /** What a replay would send, without sending it. Throws as the replay itself does. */
@@ -93,6 +97,14 @@ async function eventOf(
 }
 
 async function count({ stores }: Pick<Context, "stores">, scope: ReplayScope): Promise<Matched> {
-	const found = await stores.replays.count(scope, matchedMax);
-	return { matched: Math.min(found, matchedMax), isCapped: found > matchedMax };
+	let progress = replayBegin;
+	let matched = 0;
+	for (let looked = 0; looked < lookedMax && matched <= matchedMax; looked += rowsInLook) {
+		const step = await stores.replays.look(scope, progress, rowsInLook);
+		matched += step.matched;
+		progress = progressAfter(scope, progress, step.last);
+		if (progress.phase === "over") break;
+	}
+	const isCapped = progress.phase !== "over" || matched > matchedMax;
+	return { matched: Math.min(matched, matchedMax), isCapped };
 }

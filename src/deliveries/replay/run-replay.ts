@@ -3,7 +3,10 @@ import { notFound } from "../../core/errors.ts";
 import { numeral } from "../../core/numeral.ts";
 import type { JobRun } from "../../jobs/job-type.ts";
 import { replayStopped } from "../errors.ts";
-import { fromJobInput, type ReplayProgress, type ReplayScope } from "./replay.ts";
+import { fromJobInput, progressAfter, type ReplayProgress, type ReplayScope, replayBegin } from "./replay.ts";
+
+/** Kept together with what each step queued. */
+type JobProgress = ReplayProgress & { queued: number };
 
 /** Deliveries or events that one transaction looks at. */
 const rowsInStep = 1_000;
@@ -29,31 +32,22 @@ async function takeStep(
 	tx: Transaction,
 	run: JobRun,
 	scope: ReplayScope,
-	progress: ReplayProgress,
-): Promise<ReplayProgress> {
+	progress: JobProgress,
+): Promise<JobProgress> {
 	const endpoint = await tx.stores.endpoints.find(scope.endpointId);
 	if (!endpoint) throw notFound("webhook endpoint");
 	if (!endpoint.isActive) throw replayStopped();
-	const { last, queued } = await tx.stores.replays.step(scope, progress, {
+	const { last, matched: queued } = await tx.stores.replays.step(scope, progress, {
 		rows: rowsInStep,
 		maxAttempts: tx.config.webhook.retryScheduleSeconds.length,
 	});
 	if (queued > 0) tx.wakeDeliveries([scope.endpointId]);
-	const next = { ...following(scope, progress.phase, last), queued: progress.queued + queued };
+	const next = { ...progressAfter(scope, progress, last), queued: progress.queued + queued };
 	await run.saveProgress(next, tx);
 	return next;
 }
 
-function following(
-	scope: ReplayScope,
-	phase: ReplayProgress["phase"],
-	last: string | null,
-): Pick<ReplayProgress, "phase" | "cursor"> {
-	if (last !== null) return { phase, cursor: last };
-	return { phase: phase === "sent" && scope.includeUnsent ? "unsent" : "over", cursor: null };
-}
-
-function readProgress(saved: Record<string, unknown>): ReplayProgress {
+function readProgress(saved: Record<string, unknown>): JobProgress {
 	// Only `takeStep` wrote it.
-	return "phase" in saved ? (saved as ReplayProgress) : { phase: "sent", cursor: null, queued: 0 };
+	return "phase" in saved ? (saved as JobProgress) : { ...replayBegin, queued: 0 };
 }
