@@ -28,7 +28,7 @@ export async function openExplainer(url: string): Promise<Explainer> {
 	await client.connect();
 	const found: PlanNode[] = [];
 	const run = client.query.bind(client) as (query: unknown, values?: unknown) => Promise<pg.QueryResult>;
-	client.query = (async (query: { text: string }, values?: unknown[]) => {
+	client.query = (async (query: { text: string; values?: unknown[] }, values = query.values) => {
 		const { rows } = await run(`explain (format json) ${query.text}`, values);
 		found.push(rows[0]["QUERY PLAN"][0].Plan);
 		return run(query, values);
