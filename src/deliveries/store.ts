@@ -1,15 +1,17 @@
-import { and, asc, desc, eq, getTableColumns, gte, lt, sql } from "drizzle-orm";
+import { and, asc, desc, eq, getTableColumns, gte, isNotNull, lt, ne, or, sql } from "drizzle-orm";
 import {
 	type DeliveryId,
 	type EndpointId,
 	type EventId,
 	fromUuid,
 	type OrganizationId,
+	toUuid,
 	uuidFloor,
 } from "../core/ids.ts";
 import { type PayloadPage, payloadBytes, readPayloadPage } from "../events/payload-store.ts";
 import { events } from "../events/table.ts";
 import type { Database } from "../platform/db.ts";
+import { webhookEndpoints } from "../webhook-endpoints/table.ts";
 import type { Attempt, Delivery, DeliveryState } from "./delivery.ts";
 import { deliveries, deliveryAttempts } from "./table.ts";
 
@@ -29,6 +31,9 @@ type NewDelivery = Pick<
 	Delivery,
 	"organizationId" | "endpointId" | "eventId" | "eventType" | "origin" | "maxAttempts" | "createdAt"
 >;
+
+/** How many orphans one statement removes. */
+const orphansMax = 5_000;
 
 export function deliveryStore(database: Database) {
 	const { orm } = database;
@@ -81,11 +86,14 @@ export function deliveryStore(database: Database) {
 			return readPayloadPage(database, found, { limit, eventIdOf: ({ eventId }) => eventId });
 		},
 
+		/** Without those that wait for an endpoint that is deleted: they are never sent. */
 		async listOfEvent(eventId: EventId): Promise<Delivery[]> {
+			const isEndedOrSent = or(ne(deliveries.state, "pending"), isNotNull(webhookEndpoints.id));
 			return orm
 				.select(shown)
 				.from(deliveries)
-				.where(eq(deliveries.eventId, eventId))
+				.leftJoin(webhookEndpoints, eq(webhookEndpoints.id, deliveries.endpointId))
+				.where(and(eq(deliveries.eventId, eventId), isEndedOrSent))
 				.orderBy(asc(deliveries.id));
 		},
 
@@ -122,19 +130,31 @@ export function deliveryStore(database: Database) {
 				);
 		},
 
-		/** Removes what waits for an endpoint that goes away. Returns how many there were. */
-		async dropPending(endpointId: EndpointId): Promise<number> {
+		/** Removes what waits for an endpoint that goes away, so many at most. Returns how many there were. */
+		async dropPending(endpointId: EndpointId, limit: number): Promise<number> {
+			const isWaiting = and(eq(deliveries.endpointId, endpointId), eq(deliveries.state, "pending"));
+			const { id, organizationId } = deliveries;
+			const waiting = await orm.select({ id, organizationId }).from(deliveries).where(isWaiting).limit(limit);
+			const [first] = waiting;
+			if (!first) return 0;
+			// By their keys, which tell the partitions.
+			const isOneOf = sql`${id} = any(${sql.param(waiting.map((row) => toUuid(row.id)))}::uuid[])`;
 			const result = await orm
 				.delete(deliveries)
-				.where(and(eq(deliveries.endpointId, endpointId), eq(deliveries.state, "pending")));
+				.where(and(eq(organizationId, first.organizationId), isOneOf, isWaiting));
 			return result.rowCount ?? 0;
 		},
 
-		/** Removes deliveries that were published while their endpoint was being deleted. */
+		/** Removes deliveries whose endpoint was deleted, each of many batches for itself. Returns how many there were. */
 		async dropOrphans(): Promise<number> {
 			const { rows } = await orm.execute<{ endpoint_id: string }>(orphanEndpointsSql);
 			let dropped = 0;
-			for (const row of rows) dropped += await this.dropPending(fromUuid("whe", row.endpoint_id));
+			for (const row of rows) {
+				const endpointId = fromUuid("whe", row.endpoint_id);
+				for (let count = -1; count !== 0; dropped += count) {
+					count = await this.dropPending(endpointId, orphansMax);
+				}
+			}
 			return dropped;
 		},
 	};

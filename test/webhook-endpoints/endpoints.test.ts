@@ -7,6 +7,7 @@ import {
 	endpointsPath,
 	getBody,
 	type Owner,
+	publish,
 } from "../deliveries/webhook-server.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
@@ -189,6 +190,31 @@ describe("a deleted endpoint", () => {
 		expect(await server.sql("select 1 from endpoint_secrets where endpoint_id = $1", [toUuid(id)])).toEqual(
 			[],
 		);
+	});
+});
+
+describe("a deleted endpoint with a backlog", () => {
+	it("goes as fast as one with a thousand waiting; the rest is shown nowhere, and dropped later", async () => {
+		const api = await startTestServer({ env: { ROLE: "api" } });
+		const other = await addOrganization(api);
+		const { id, path } = await addEndpoint(api, other, { url });
+		const { event } = await publish(api, other, { type: "a", data: 1 });
+		await api.sql(
+			`insert into deliveries (organization_id, id, endpoint_id, event_id, event_type, origin, state, attempts,
+				max_attempts, next_attempt_at, created_at, updated_at)
+			select organization_id, uuid_v7(), endpoint_id, event_id, event_type, origin, state, attempts, max_attempts,
+				next_attempt_at, created_at, updated_at
+			from deliveries, generate_series(1, 6999) where endpoint_id = $1`,
+			[toUuid(id)],
+		);
+		const count = async () => (await api.sql("select 1 from deliveries")).length;
+		const before = await count();
+		expect((await api.call("DELETE", path, { key: other.key })).status).toBe(200);
+		expect([before, await count()]).toEqual([7_000, 6_000]);
+		const eventPath = `/v1/organizations/${other.organizationId}/events/${event.id}`;
+		expect((await getBody(api, other, eventPath)).deliveries).toEqual([]);
+		expect(await api.ctx.stores.deliveries.dropOrphans()).toBe(6_000);
+		expect(await count()).toBe(0);
 	});
 });
 
