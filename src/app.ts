@@ -10,7 +10,7 @@ import fastify, {
 	type RawServerDefault,
 } from "fastify";
 import { apiKeyRoutes } from "./api-keys/routes.ts";
-import { recordRefusal } from "./audit/record-refusal.ts";
+import { createRefusalRecorder } from "./audit/refusal-recorder.ts";
 import { auditRoutes } from "./audit/routes.ts";
 import { findPrincipal } from "./authenticate.ts";
 import type { Context } from "./context.ts";
@@ -139,6 +139,8 @@ function pageScope(app: Api, ctx: Context): void {
 
 /** Everything behind a credential. */
 function apiScope(app: Api, ctx: Context, load: () => Load): void {
+	const refusals = createRefusalRecorder(ctx);
+	app.addHook("onClose", () => refusals.flush());
 	app.addHook("onRequest", noStore);
 	useLoadShedding(app, { load, max: apiMax, retryAfterSeconds: 2, onShed: () => ctx.meters.shed("api") });
 	useJsonBodies(app);
@@ -146,7 +148,7 @@ function apiScope(app: Api, ctx: Context, load: () => Load): void {
 		findPrincipal: (credential) => findPrincipal(ctx, credential),
 		locators: createLocators(ctx),
 		ratePerSecond: ctx.config.rateLimitPerSecond,
-		onRefused: (principal, refused) => recordRefusal(ctx, principal, refused),
+		onRefused: refusals.record,
 	});
 	meRoutes(app, ctx);
 	organizationRoutes(app, ctx);

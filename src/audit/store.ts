@@ -7,8 +7,8 @@ export type AuditEvent = typeof auditEvents.$inferSelect;
 
 export function auditStore({ orm }: Database) {
 	return {
-		async insert(event: Omit<AuditEvent, "createdAt">): Promise<void> {
-			await orm.insert(auditEvents).values(event);
+		async insert(events: Omit<AuditEvent, "createdAt">[]): Promise<void> {
+			await orm.insert(auditEvents).values(events);
 		},
 
 		/** Newest first; one row more than `limit`, to show whether there are more. */

@@ -4,6 +4,7 @@ import { type Api, inSafeOrder, type Operation, pathOf, readApi } from "../api/o
 import { sampleOf } from "../api/samples.ts";
 import { addKey, idleJobs, startWorld, type World } from "../api/world.ts";
 import { signingSecret } from "../integrations/clerk-server.ts";
+import { startTestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
 let world: World;
@@ -183,6 +184,29 @@ describe("a refused attempt by a known caller", () => {
 			);
 			return codes.includes("scope.wider") && codes.includes("organization.not_found");
 		});
+	});
+
+	it("that is made again and again makes two rows in its minute, which count it, and the last when the server stops", async () => {
+		const { server } = world;
+		const replica = await startTestServer({ databaseUrl: server.databaseUrl, env: { ROLE: "api" } });
+		const { body } = await server.call("POST", "/v1/organizations", { body: { name: "stubborn" } });
+		const own = body.organization.id;
+		const { key } = await addKey(server, own, { scopes: ["organizations:read"] });
+		const path = `/v1/organizations/${own}/api-keys`;
+		const refuse = (count: number, method = "GET") =>
+			Promise.all(Array.from({ length: count }, () => replica.call(method, path, { key })));
+		await refuse(1);
+		const isWritten = async () => (await refusedRows(own)).length > 0;
+		await until(isWritten);
+		for (let round = 0; round < 5; round += 1) await refuse(40);
+		await refuse(1, "POST");
+		await replica.close();
+		const rows = (await refusedRows(own)).map(({ metadata }: { metadata: object }) => metadata);
+		const refused = { method: "GET", route: "/v1/organizations/:orgID/api-keys", code: "scope.missing" };
+		expect(rows).toHaveLength(3);
+		expect(rows).toEqual(
+			expect.arrayContaining([refused, { ...refused, times: 200 }, { ...refused, method: "POST" }]),
+		);
 	});
 
 	it("is not held against nobody: unknown callers and faulty input leave no row", async () => {
