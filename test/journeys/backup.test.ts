@@ -20,7 +20,7 @@ import { startTestServer, type TestServer } from "../support/server.ts";
 
 const run = promisify(execFile);
 
-it("a backup of the database and its keys, put back elsewhere, goes on with all that it held", async () => {
+it("a backup of the database and its keys, put back elsewhere, goes on with all that it held, and sends what was sent since then again with the same ids", async () => {
 	const cluster = await startDebianCluster();
 	onTestFinished(() => cluster.stop());
 	const folder = await mkdtemp(join(tmpdir(), "capydb-backup-"));
@@ -47,6 +47,8 @@ it("a backup of the database and its keys, put back elsewhere, goes on with all 
 
 	// With the server running, as the README has it.
 	await run(join(debianBinaries, "pg_dump"), ["--format=custom", `--file=${dump}`, lost.databaseUrl]);
+	await passTime(lost, 2 * 3600_000, endpoint);
+	await newestDelivery(lost, tenant, endpoint, (delivery) => delivery.state === "delivered");
 	await publish(lost, tenant, { type: "a", data: "after the backup" });
 	await newestDelivery(lost, tenant, endpoint, (delivery) => delivery.state === "delivered");
 	await lost.close();
@@ -66,9 +68,15 @@ it("a backup of the database and its keys, put back elsewhere, goes on with all 
 	]);
 	await passTime(restored, 2 * 3600_000, endpoint);
 	await newestDelivery(restored, tenant, endpoint, (delivery) => delivery.state === "delivered");
-	const last = receiver.requests.at(-1);
-	expect(last?.headers["webhook-id"]).toBe(waiting.id);
-	expect(ownSignatures(last, [endpoint.secret])).toBe(true);
+	const sends = receiver.requests.filter(({ headers }) => headers["webhook-id"] === waiting.id);
+	const [failed, sinceBackup, again] = sends.map(({ headers, body }) => [
+		headers["x-capydb-delivery"],
+		body.toString(),
+	]);
+	expect(sends).toHaveLength(3);
+	expect(sinceBackup).toEqual(failed);
+	expect(again).toEqual(failed);
+	expect(sends.every((request) => ownSignatures(request, [endpoint.secret]))).toBe(true);
 	await publish(restored, tenant, { type: "a", data: "new" });
 	await newestDelivery(restored, tenant, endpoint, (delivery) => delivery.state === "delivered");
 	expect(await listDeliveries(restored, tenant, endpoint)).toHaveLength(3);
