@@ -1,5 +1,6 @@
 // `npm run crash -- [--rounds 1] [--seconds 60] [--seed 1] [--logs folder]`: real servers are killed under load, and all
 // is counted.
+import { spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -21,6 +22,7 @@ if (!rounds || !seconds || !Number.isInteger(seed) || seed === undefined) {
 }
 const shownMax = 20;
 
+process.stdout.write(`Commit ${commit()}.\n\n`);
 const ground = await openGround();
 let isInterrupted = false;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -44,6 +46,13 @@ try {
 	}
 } finally {
 	if (!isInterrupted) await ground.close();
+}
+
+/** What the servers run: of a working copy with changes, `-dirty` too. */
+function commit(): string {
+	const cwd = import.meta.dirname;
+	const { status, stdout } = spawnSync("git", ["describe", "--always", "--dirty", "--exclude=*"], { cwd });
+	return status === 0 ? stdout.toString().trim() : "unknown";
 }
 
 async function writeLogs(folder: string, { seed, outputs }: Round): Promise<void> {
