@@ -76,8 +76,8 @@ export function createAddressGuard(options: {
 
 	function isForbiddenName(host: string): boolean {
 		const name = host.toLowerCase().replace(/\.+$/, "");
-		if (METADATA_NAMES.includes(name)) return true;
-		return !allowAny && LOCAL_NAMES.some((local) => name === local || name.endsWith(`.${local}`));
+		if (metadataNames.includes(name)) return true;
+		return !allowAny && localNames.some((local) => name === local || name.endsWith(`.${local}`));
 	}
 
 	async function resolve(host: string, { timeoutMs }: { timeoutMs: number }): Promise<Resolution> {
@@ -108,8 +108,8 @@ export function isCidr(text: string): boolean {
 	return parseRange(text) !== null;
 }
 
-const LOCAL_NAMES = ["localhost", "internal", "local"];
-const METADATA_NAMES = ["metadata.google.internal", "metadata.goog"];
+const localNames = ["localhost", "internal", "local"];
+const metadataNames = ["metadata.google.internal", "metadata.goog"];
 
 function rangeOf(cidr: string): AddressRange {
 	const range = parseRange(cidr);

@@ -7,7 +7,7 @@ export type AddressRange = { bytes: AddressBytes; prefixBits: number };
 /** Reads a literal address in the spelling that `node:net` accepts, a zone is dropped; null for anything else. */
 export function parseAddress(text: string): AddressBytes | null {
 	const bytes = parseUnmapped(text.split("%", 1)[0] ?? "");
-	return bytes !== null && bytes.length === 16 && isWithin(bytes, MAPPED) ? bytes.slice(12) : bytes;
+	return bytes !== null && bytes.length === 16 && isWithin(bytes, mapped) ? bytes.slice(12) : bytes;
 }
 
 /** Reads `address/bits`; null when malformed. Bits beyond the prefix are ignored. */
@@ -16,7 +16,7 @@ export function parseRange(cidr: string): AddressRange | null {
 	const bytes = parseUnmapped(address ?? "");
 	const prefixBits = Number(bits);
 	if (bytes === null || prefixBits > bytes.length * 8) return null;
-	if (bytes.length === 16 && prefixBits >= 96 && isWithin(bytes, MAPPED)) {
+	if (bytes.length === 16 && prefixBits >= 96 && isWithin(bytes, mapped)) {
 		return { bytes: bytes.slice(12), prefixBits: prefixBits - 96 };
 	}
 	return { bytes, prefixBits };
@@ -34,24 +34,24 @@ export function isWithin(bytes: AddressBytes, range: AddressRange): boolean {
 
 /** Whether the open internet can hold a receiver at this address (IANA's special-purpose address registries). */
 export function isPublicAddress(bytes: AddressBytes): boolean {
-	if (bytes.length === 4) return !SPECIAL_V4.some((range) => isWithin(bytes, range));
+	if (bytes.length === 4) return !specialV4.some((range) => isWithin(bytes, range));
 	// A network without IPv4 reaches every IPv4 host through this prefix (RFC 6052), so the host inside counts.
-	if (isWithin(bytes, NAT64)) return isPublicAddress(bytes.slice(12));
-	return isWithin(bytes, GLOBAL_UNICAST) && !SPECIAL_V6.some((range) => isWithin(bytes, range));
+	if (isWithin(bytes, nat64)) return isPublicAddress(bytes.slice(12));
+	return isWithin(bytes, globalUnicast) && !specialV6.some((range) => isWithin(bytes, range));
 }
 
 /** Whether a cloud hands out its credentials here, also when the IPv4 address is carried inside an IPv6 one. */
 export function isMetadataAddress(bytes: AddressBytes): boolean {
 	return [bytes, ...embeddedV4(bytes)].some((candidate) =>
-		METADATA.some((range) => isWithin(candidate, range)),
+		metadataAddresses.some((range) => isWithin(candidate, range)),
 	);
 }
 
 function embeddedV4(bytes: AddressBytes): AddressBytes[] {
 	if (bytes.length === 4) return [];
-	if (isWithin(bytes, SIX_TO_FOUR)) return [bytes.slice(2, 6)];
-	if (isWithin(bytes, TEREDO)) return [bytes.slice(4, 8), bytes.slice(12).map((byte) => byte ^ 0xff)];
-	return CARRIERS.some((range) => isWithin(bytes, range)) ? [bytes.slice(12)] : [];
+	if (isWithin(bytes, sixToFour)) return [bytes.slice(2, 6)];
+	if (isWithin(bytes, teredo)) return [bytes.slice(4, 8), bytes.slice(12).map((byte) => byte ^ 0xff)];
+	return carriers.some((range) => isWithin(bytes, range)) ? [bytes.slice(12)] : [];
 }
 
 function parseUnmapped(text: string): AddressBytes | null {
@@ -79,16 +79,16 @@ function known(cidr: string): AddressRange {
 	return { bytes, prefixBits: Number(cidr.split("/")[1] ?? bytes.length * 8) };
 }
 
-const MAPPED = known("::ffff:0:0/96");
-const NAT64 = known("64:ff9b::/96");
-const SIX_TO_FOUR = known("2002::/16");
-const TEREDO = known("2001::/32");
-const GLOBAL_UNICAST = known("2000::/3");
+const mapped = known("::ffff:0:0/96");
+const nat64 = known("64:ff9b::/96");
+const sixToFour = known("2002::/16");
+const teredo = known("2001::/32");
+const globalUnicast = known("2000::/3");
 
 /** Prefixes that carry an IPv4 address in their last four bytes: compatible, translated, NAT64 (both), link-local. */
-const CARRIERS = ["::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "fe80::/64"].map(known);
+const carriers = ["::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "fe80::/64"].map(known);
 
-const SPECIAL_V4 = [
+const specialV4 = [
 	"0.0.0.0/8", // this network
 	"10.0.0.0/8", // private
 	"100.64.0.0/10", // carrier-grade NAT
@@ -107,14 +107,14 @@ const SPECIAL_V4 = [
 ].map(known);
 
 /** Inside 2000::/3 only. Unspecified, loopback, discard, ULA, link- and site-local, multicast lie outside it. */
-const SPECIAL_V6 = [
+const specialV6 = [
 	"2001::/23", // protocol assignments: Teredo, benchmarks, ORCHID
 	"2001:db8::/32", // documentation
 	"2002::/16", // 6to4
 	"3fff::/20", // documentation
 ].map(known);
 
-const METADATA = [
+const metadataAddresses = [
 	"169.254.169.254", // AWS, Google Cloud, Azure, DigitalOcean, OpenStack and others
 	"169.254.170.2", // AWS: credentials of a container
 	"169.254.170.23", // AWS: credentials of a pod

@@ -27,7 +27,7 @@ type Making = {
 	password: string;
 };
 
-const DRAFT_PREFIX = "initdb-";
+const draftPrefix = "initdb-";
 
 /** True when the folder holds a cluster. Throws a sentence when it holds something else. */
 export async function hasCluster(clusterDir: string): Promise<boolean> {
@@ -48,7 +48,7 @@ export async function hasCluster(clusterDir: string): Promise<boolean> {
 export async function createCluster(making: Making): Promise<void> {
 	const { dataDir, clusterDir, binaries, user, password } = making;
 	// A new name each time: an initdb that outlived its server may still be writing into the last one.
-	const draft = join(dataDir.path, `${DRAFT_PREFIX}${randomBytes(6).toString("hex")}`);
+	const draft = join(dataDir.path, `${draftPrefix}${randomBytes(6).toString("hex")}`);
 	const draftCluster = join(draft, "cluster");
 	const passwordFile = join(draft, "password");
 	try {
@@ -71,7 +71,7 @@ export async function createCluster(making: Making): Promise<void> {
 /** Removes what a crash in the middle of `createCluster` left. */
 export async function removeDrafts(dataDir: DataDir): Promise<void> {
 	const names = await readdir(dataDir.path);
-	const drafts = names.filter((name) => name.startsWith(DRAFT_PREFIX));
+	const drafts = names.filter((name) => name.startsWith(draftPrefix));
 	for (const name of drafts) await removeFolder(join(dataDir.path, name));
 }
 

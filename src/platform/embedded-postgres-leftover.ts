@@ -8,9 +8,9 @@ import { type Cluster, runProgram } from "./embedded-postgres-cluster.ts";
 
 type Target = { pid: number; isAlive: () => Promise<boolean> };
 
-const FAST_SHUTDOWN_MS = 30_000;
-const IMMEDIATE_SHUTDOWN_MS = 10_000;
-const POLL_MS = 25;
+const fastShutdownMs = 30_000;
+const immediateShutdownMs = 10_000;
+const pollMs = 25;
 
 /**
  * Deals with what an earlier server left when it was killed. A Postgres that still runs on the cluster is
@@ -42,9 +42,9 @@ export async function shutDown(cluster: Cluster, target: Target): Promise<void> 
 		return;
 	}
 	signal(target.pid, "SIGINT");
-	if (await isGone(target, FAST_SHUTDOWN_MS)) return;
+	if (await isGone(target, fastShutdownMs)) return;
 	signal(target.pid, "SIGQUIT");
-	if (await isGone(target, IMMEDIATE_SHUTDOWN_MS)) return;
+	if (await isGone(target, immediateShutdownMs)) return;
 	throw new Error(`The embedded Postgres (pid ${target.pid}) does not stop.`);
 }
 
@@ -52,7 +52,7 @@ async function isGone(target: Target, withinMs: number): Promise<boolean> {
 	const deadline = Date.now() + withinMs;
 	while (await target.isAlive()) {
 		if (Date.now() > deadline) return false;
-		await sleep(POLL_MS);
+		await sleep(pollMs);
 	}
 	return true;
 }

@@ -9,20 +9,20 @@ import { shutDown, stopLeftover } from "./embedded-postgres-leftover.ts";
 
 export type Postmaster = { stop(): Promise<void> };
 
-const READY_MS = 60_000;
-const COLLISION_MS = 20_000;
-const POLL_MS = 50;
-const LOG_BYTES_MAX = 10 * 1024 * 1024;
+const readyMs = 60_000;
+const collisionMs = 20_000;
+const pollMs = 50;
+const logBytesMax = 10 * 1024 * 1024;
 
 /** What Postgres writes while remains of a killed one are still going away. */
-const COLLISION = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/;
+const collisionPattern = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/;
 
 /**
  * Starts Postgres on the cluster and returns when it answers. What an earlier server left running there is
  * stopped first. Throws a sentence, with the end of Postgres's log, when it does not come up.
  */
 export async function startPostmaster(cluster: Cluster, log: Log): Promise<Postmaster> {
-	const collisionsEndAt = Date.now() + COLLISION_MS;
+	const collisionsEndAt = Date.now() + collisionMs;
 	await trimLog(cluster.logFile);
 	for (;;) {
 		await stopLeftover(cluster, log);
@@ -33,9 +33,9 @@ export async function startPostmaster(cluster: Cluster, log: Log): Promise<Postm
 		if (failure === undefined) return supervise(cluster, child, log);
 		await stopChild(cluster, child);
 		const written = await readFrom(cluster.logFile, logStart);
-		if (!COLLISION.test(written) || Date.now() > collisionsEndAt)
+		if (!collisionPattern.test(written) || Date.now() > collisionsEndAt)
 			throw doesNotStart(cluster, failure, written);
-		await sleep(POLL_MS);
+		await sleep(pollMs);
 	}
 }
 
@@ -70,7 +70,7 @@ async function spawnPostmaster(cluster: Cluster): Promise<ChildProcess> {
 
 /** Undefined when Postgres answers, else why it does not. */
 async function waitUntilReady(cluster: Cluster, child: ChildProcess): Promise<string | undefined> {
-	const deadline = Date.now() + READY_MS;
+	const deadline = Date.now() + readyMs;
 	let refusal = "no answer";
 	while (Date.now() < deadline) {
 		if (hasEnded(child)) return "it ended";
@@ -78,9 +78,9 @@ async function waitUntilReady(cluster: Cluster, child: ChildProcess): Promise<st
 		if (answer === undefined) return undefined;
 		if (answer === "28P01") return "the password kept beside the cluster is not the cluster's";
 		refusal = answer;
-		await sleep(POLL_MS);
+		await sleep(pollMs);
 	}
-	return `not ready within ${READY_MS / 1000} s, last ${refusal}`;
+	return `not ready within ${readyMs / 1000} s, last ${refusal}`;
 }
 
 /** Undefined when the connection was made, else the code of the refusal. */
@@ -133,7 +133,7 @@ function doesNotStart(cluster: Cluster, failure: string, written: string): AppEr
 }
 
 async function trimLog(path: string): Promise<void> {
-	if ((await sizeOf(path)) > LOG_BYTES_MAX) await truncate(path);
+	if ((await sizeOf(path)) > logBytesMax) await truncate(path);
 }
 
 async function sizeOf(path: string): Promise<number> {

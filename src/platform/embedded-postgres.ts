@@ -21,15 +21,15 @@ export type EmbeddedPostgres = {
 
 type Options = { dataDir: string; log: Log; settings?: Record<string, string> };
 
-const PASSWORD_FILE = "postgres-password";
-const PORT_FILE = "postgres-port";
+const passwordFile = "postgres-password";
+const portFile = "postgres-port";
 
 /** Below every system's range for outgoing connections, which could otherwise be given the port meanwhile. */
-const PORT_MIN = 20_000;
-const PORT_MAX = 29_999;
-const PORT_WAIT_MS = 10_000;
+const portMin = 20_000;
+const portMax = 29_999;
+const portWaitMs = 10_000;
 
-const DEFAULTS = {
+const defaultParameters = {
 	listen_addresses: "127.0.0.1",
 	// No socket file: the path of one has a length limit that a data folder's path can exceed.
 	unix_socket_directories: "",
@@ -73,8 +73,8 @@ export async function startEmbeddedPostgres(options: Options): Promise<EmbeddedP
 /** The URL of the Postgres that another process may run on a data folder; null when the folder has had none. */
 export async function findEmbeddedPostgres(path: string): Promise<string | null> {
 	const dataDir = { path: resolve(path) };
-	const password = await readKeptFile(dataDir, PASSWORD_FILE);
-	const port = await readKeptFile(dataDir, PORT_FILE);
+	const password = await readKeptFile(dataDir, passwordFile);
+	const port = await readKeptFile(dataDir, portFile);
 	return password === undefined || port === undefined ? null : urlOf(password, Number(port));
 }
 
@@ -99,7 +99,7 @@ async function start(
 		url,
 		binaries,
 		user,
-		parameters: { ...DEFAULTS, ...settings, port: String(port) },
+		parameters: { ...defaultParameters, ...settings, port: String(port) },
 		requireFreePort: () => requireFreePort(dataDir, port),
 	};
 	return { postmaster: await startPostmaster(cluster, log), url, port };
@@ -124,53 +124,53 @@ async function prepareCluster(
 ): Promise<string> {
 	await removeDrafts(dataDir);
 	if (!(await hasCluster(clusterDir))) {
-		const password = await readOrCreateFile(dataDir, PASSWORD_FILE, () => randomBytes(24).toString("hex"));
+		const password = await readOrCreateFile(dataDir, passwordFile, () => randomBytes(24).toString("hex"));
 		await createCluster({ dataDir, clusterDir, binaries, user, password });
 		return password;
 	}
 	// A cluster that came back from a backup may be root's.
 	if (user && (await stat(clusterDir)).uid !== user.uid) await giveTo(user, clusterDir);
 	await closeToOthers(clusterDir);
-	const password = await readKeptFile(dataDir, PASSWORD_FILE);
+	const password = await readKeptFile(dataDir, passwordFile);
 	if (password !== undefined) return password;
 	throw new AppError(
 		"unavailable",
 		"embedded_postgres.password_missing",
-		`The file ${join(dataDir.path, PASSWORD_FILE)} is missing, without which the data in ${clusterDir} cannot be opened: restore it, or move that folder away to start empty.`,
+		`The file ${join(dataDir.path, passwordFile)} is missing, without which the data in ${clusterDir} cannot be opened: restore it, or move that folder away to start empty.`,
 	);
 }
 
 /** The port is picked once, so that connection URLs outlive restarts. */
 async function keptPort(dataDir: DataDir): Promise<number> {
-	const kept = await readKeptFile(dataDir, PORT_FILE);
+	const kept = await readKeptFile(dataDir, portFile);
 	if (kept === undefined) {
 		const picked = await pickFreePort();
-		return Number(await readOrCreateFile(dataDir, PORT_FILE, () => String(picked)));
+		return Number(await readOrCreateFile(dataDir, portFile, () => String(picked)));
 	}
 	const port = Number(kept);
 	if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
 	throw new AppError(
 		"unavailable",
 		"embedded_postgres.port_malformed",
-		`The file ${join(dataDir.path, PORT_FILE)} must hold a port number: correct it, or remove it to have a port picked.`,
+		`The file ${join(dataDir.path, portFile)} must hold a port number: correct it, or remove it to have a port picked.`,
 	);
 }
 
 async function pickFreePort(): Promise<number> {
 	for (let tries = 0; tries < 100; tries += 1) {
-		const port = randomInt(PORT_MIN, PORT_MAX + 1);
+		const port = randomInt(portMin, portMax + 1);
 		if (await isFree(port)) return port;
 	}
 	throw new AppError(
 		"unavailable",
 		"embedded_postgres.no_port",
-		`No free port between ${PORT_MIN} and ${PORT_MAX} was found for the embedded Postgres.`,
+		`No free port between ${portMin} and ${portMax} was found for the embedded Postgres.`,
 	);
 }
 
 /** Sessions of a Postgres that was killed hold its port a moment longer than it lived. */
 async function requireFreePort(dataDir: DataDir, port: number): Promise<void> {
-	const waitEndsAt = Date.now() + PORT_WAIT_MS;
+	const waitEndsAt = Date.now() + portWaitMs;
 	while (!(await isFree(port))) {
 		if (Date.now() > waitEndsAt) throw portTaken(dataDir, port);
 		await sleep(100);
@@ -181,7 +181,7 @@ function portTaken(dataDir: DataDir, port: number): AppError {
 	return new AppError(
 		"unavailable",
 		"embedded_postgres.port_taken",
-		`Port ${port}, on which the embedded Postgres runs, is taken by another program: stop that program, or remove the file ${join(dataDir.path, PORT_FILE)} to have another port picked.`,
+		`Port ${port}, on which the embedded Postgres runs, is taken by another program: stop that program, or remove the file ${join(dataDir.path, portFile)} to have another port picked.`,
 	);
 }
 

@@ -7,17 +7,17 @@ export type Connect = buildConnector.connector;
 
 type OpenSocket = { once(event: "close", listener: () => void): unknown };
 
-const ATTEMPT_TIMEOUT_MS = 2000;
-const DNS_TIMEOUT_MS = 2000;
-const CONNECT_TIMEOUT_MS = 10_000;
+const attemptTimeoutMs = 2000;
+const dnsTimeoutMs = 2000;
+const connectTimeoutMs = 10_000;
 
 /** The way to hosts that tenants name in the credentials of a provider: judged when saved, and at every connect. */
 export function createTenantHosts(guard: AddressGuard) {
 	return {
-		connect: guardedConnector({ guard, timeoutMs: CONNECT_TIMEOUT_MS }),
+		connect: guardedConnector({ guard, timeoutMs: connectTimeoutMs }),
 		/** DNS is best effort here: no answer is accepted, because the connector judges again. */
 		isAllowed: async (host: string): Promise<boolean> =>
-			(await guard.resolve(host, { timeoutMs: DNS_TIMEOUT_MS })).kind !== "blocked",
+			(await guard.resolve(host, { timeoutMs: dnsTimeoutMs })).kind !== "blocked",
 	};
 }
 
@@ -39,7 +39,7 @@ export function guardedConnector(options: {
 		allowH2: false,
 		timeout: options.timeoutMs,
 		// Node gives a host's first address 250 ms before it drops it for the next: too little across an ocean.
-		autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
+		autoSelectFamilyAttemptTimeout: attemptTimeoutMs,
 		minVersion: "TLSv1.2",
 		// Said outright, so that NODE_TLS_REJECT_UNAUTHORIZED cannot switch it off.
 		rejectUnauthorized: true,

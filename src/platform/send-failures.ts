@@ -22,81 +22,81 @@ export type SendFailure = { errorCode: SendErrorCode; message: string; ours?: tr
  */
 export function failureOf(error: unknown): SendFailure {
 	const codes = codesOf(error);
-	const failures = codes.map((code) => FAILURES.get(code)).filter((failure) => failure !== undefined);
+	const failures = codes.map((code) => failureByCode.get(code)).filter((failure) => failure !== undefined);
 	const known = failures.find(({ ours }) => ours) ?? failures[0];
 	if (known) return known;
-	if (codes.includes("UND_ERR_SOCKET")) return wasClosed(error) ? RESET : NOT_HTTP;
-	if (codes.some(isTlsCode)) return TLS;
-	return codes.some((code) => code.startsWith("HPE_")) ? NOT_HTTP : UNKNOWN;
+	if (codes.includes("UND_ERR_SOCKET")) return wasClosed(error) ? reset : notHttp;
+	if (codes.some(isTlsCode)) return tlsFailed;
+	return codes.some((code) => code.startsWith("HPE_")) ? notHttp : unknown;
 }
 
-export const TIMEOUT: SendFailure = {
+export const timedOut: SendFailure = {
 	errorCode: "timeout",
 	message: "The endpoint did not answer in time.",
 };
-export const TOO_SLOW: SendFailure = {
+export const tooSlow: SendFailure = {
 	errorCode: "response_too_slow",
 	message: "The endpoint began to answer but did not finish in time.",
 };
-export const UNUSABLE_URL: SendFailure = {
+export const unusableUrl: SendFailure = {
 	errorCode: "unknown",
 	message: "The request could not be built from the endpoint's URL.",
 };
-const BLOCKED: SendFailure = {
+const blocked: SendFailure = {
 	errorCode: "blocked_address",
 	message: "The endpoint's host is not allowed.",
 };
-const DNS: SendFailure = {
+const unresolved: SendFailure = {
 	errorCode: "dns_error",
 	message: "The endpoint's host name could not be resolved.",
 };
-const REFUSED: SendFailure = {
+const refused: SendFailure = {
 	errorCode: "connection_refused",
 	message: "The endpoint's host did not accept the connection.",
 };
-const RESET: SendFailure = {
+const reset: SendFailure = {
 	errorCode: "connection_reset",
 	message: "The endpoint closed the connection before its answer was complete.",
 };
-const TLS: SendFailure = {
+const tlsFailed: SendFailure = {
 	errorCode: "tls_error",
 	message: "No secure connection could be made: check the endpoint's certificate and TLS version.",
 };
-export const NOT_HTTP: SendFailure = {
+export const notHttp: SendFailure = {
 	errorCode: "unknown",
 	message: "The endpoint's answer was not valid HTTP or had headers of more than 16 KiB.",
 };
-const BAD_REQUEST: SendFailure = {
+const badRequest: SendFailure = {
 	errorCode: "unknown",
 	message: "The request could not be built: check the endpoint's headers.",
 };
-const OURS: SendFailure = { errorCode: "unknown", message: "The request could not be sent.", ours: true };
-const UNKNOWN: SendFailure = { errorCode: "unknown", message: "The request failed for an unknown reason." };
+const ourFault: SendFailure = { errorCode: "unknown", message: "The request could not be sent.", ours: true };
+const unknown: SendFailure = { errorCode: "unknown", message: "The request failed for an unknown reason." };
 
-const FAILURES = new Map<string, SendFailure>([
-	["EBLOCKED", BLOCKED],
-	["EUNRESOLVED", DNS],
-	["ECONNREFUSED", REFUSED],
-	["EHOSTUNREACH", REFUSED],
-	["EHOSTDOWN", REFUSED],
-	["ENETUNREACH", REFUSED],
-	["EAFNOSUPPORT", REFUSED],
-	["ECONNRESET", RESET],
-	["ECONNABORTED", RESET],
-	["EPIPE", RESET],
-	["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", RESET],
-	["ETIMEDOUT", TIMEOUT],
-	["UND_ERR_CONNECT_TIMEOUT", TIMEOUT],
-	["UND_ERR_HEADERS_OVERFLOW", NOT_HTTP],
-	["EPROTO", TLS],
-	["UND_ERR_INVALID_ARG", BAD_REQUEST],
-	["UND_ERR_CLOSED", OURS],
-	["UND_ERR_DESTROYED", OURS],
-	["EMFILE", OURS],
-	["ENFILE", OURS],
-	["ENOBUFS", OURS],
-	["ENOMEM", OURS],
-	["EADDRNOTAVAIL", OURS],
+const failureByCode = new Map<string, SendFailure>([
+	["EBLOCKED", blocked],
+	["EUNRESOLVED", unresolved],
+	["ECONNREFUSED", refused],
+	["EHOSTUNREACH", refused],
+	["EHOSTDOWN", refused],
+	["ENETUNREACH", refused],
+	["EAFNOSUPPORT", refused],
+	["ECONNRESET", reset],
+	["ECONNABORTED", reset],
+	["EPIPE", reset],
+	["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", reset],
+	["ETIMEDOUT", timedOut],
+	["UND_ERR_CONNECT_TIMEOUT", timedOut],
+	["UND_ERR_HEADERS_OVERFLOW", notHttp],
+	["EPROTO", tlsFailed],
+	["UND_ERR_INVALID_ARG", badRequest],
+	["UND_ERR_CLOSED", ourFault],
+	["UND_ERR_DESTROYED", ourFault],
+	["EMFILE", ourFault],
+	["ENFILE", ourFault],
+	["ENOBUFS", ourFault],
+	["ENOMEM", ourFault],
+	["EADDRNOTAVAIL", ourFault],
 ]);
 
 /** The code of an error, or of those inside it: a connect that tried several addresses failed once for each. */

@@ -3,12 +3,12 @@ import type { AddressGuard } from "./address-guard.ts";
 import { guardedConnector } from "./guarded-connector.ts";
 import {
 	failureOf,
-	NOT_HTTP,
+	notHttp,
 	type SendErrorCode,
 	type SendFailure,
-	TIMEOUT,
-	TOO_SLOW,
-	UNUSABLE_URL,
+	timedOut,
+	tooSlow,
+	unusableUrl,
 } from "./send-failures.ts";
 
 export type { SendErrorCode };
@@ -36,13 +36,13 @@ export type Sender = {
 	close(): Promise<void>;
 };
 
-const BODY_KEPT_BYTES = 16 * 1024;
-const BODY_READ_BYTES_MAX = 64 * 1024;
-const HEADER_BYTES_MAX = 16 * 1024;
-const IDLE_CONNECTION_MS = 4000;
-const IDLE_CONNECTION_MS_MAX = 60_000;
+const bodyKeptBytes = 16 * 1024;
+const bodyReadBytesMax = 64 * 1024;
+const headerBytesMax = 16 * 1024;
+const idleConnectionMs = 4000;
+const idleConnectionMaxMs = 60_000;
 /** 1xx answers before the real one. A flood of them would keep the parser busy until the deadline. */
-const INTERIM_ANSWERS_MAX = 16;
+const interimAnswersMax = 16;
 
 /**
  * Posts to addresses that tenants name. One deadline, counted from `send`, covers DNS, connect, TLS, headers and
@@ -70,9 +70,9 @@ export function createSender(options: {
 		connections: options.connectionsPerOriginMax,
 		pipelining: 1,
 		allowH2: false,
-		keepAliveTimeout: IDLE_CONNECTION_MS,
-		keepAliveMaxTimeout: IDLE_CONNECTION_MS_MAX,
-		maxHeaderSize: HEADER_BYTES_MAX,
+		keepAliveTimeout: idleConnectionMs,
+		keepAliveMaxTimeout: idleConnectionMaxMs,
+		maxHeaderSize: headerBytesMax,
 		// The one timer of each request replaces both.
 		headersTimeout: 0,
 		bodyTimeout: 0,
@@ -93,7 +93,7 @@ function exchange(
 	const startedAt = performance.now();
 	const elapsedMs = () => Math.round(performance.now() - startedAt);
 	const url = URL.parse(request.url);
-	if (url === null) return Promise.resolve({ kind: "failed", ...UNUSABLE_URL, durationMs: elapsedMs() });
+	if (url === null) return Promise.resolve({ kind: "failed", ...unusableUrl, durationMs: elapsedMs() });
 	const { origin } = url;
 
 	return new Promise((resolve) => {
@@ -102,7 +102,7 @@ function exchange(
 		let settled = false;
 		let interim = 0;
 		const timer = setTimeout(() => {
-			fail(answer === null ? TIMEOUT : TOO_SLOW);
+			fail(answer === null ? timedOut : tooSlow);
 			controller?.abort(new Error("deadline passed"));
 		}, deadlineMs);
 
@@ -129,8 +129,8 @@ function exchange(
 			onResponseStart({ rawHeaders }, status) {
 				if (status < 200) {
 					interim += 1;
-					if (interim <= INTERIM_ANSWERS_MAX) return;
-					fail(NOT_HTTP);
+					if (interim <= interimAnswersMax) return;
+					fail(notHttp);
 					throw new Error("too many interim answers");
 				}
 				answer = { status, headers: pairsOf(rawHeaders), verdict: verdictOf(origin), kept: [], readBytes: 0 };
@@ -170,10 +170,10 @@ type Answer = {
 
 /** Copies what is kept of a chunk, because a slice would hold the socket's whole buffer. False above the cap. */
 function keep(answer: Answer, chunk: Buffer): boolean {
-	const room = BODY_KEPT_BYTES - answer.readBytes;
+	const room = bodyKeptBytes - answer.readBytes;
 	if (room > 0) answer.kept.push(Buffer.from(chunk.subarray(0, room)));
 	answer.readBytes += chunk.length;
-	return answer.readBytes <= BODY_READ_BYTES_MAX;
+	return answer.readBytes <= bodyReadBytesMax;
 }
 
 function pairsOf(raw: Dispatcher.DispatchController["rawHeaders"]): [string, string][] {

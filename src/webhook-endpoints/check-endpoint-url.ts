@@ -1,8 +1,8 @@
 import { AppError, invalid } from "../core/errors.ts";
 import type { AddressGuard } from "../platform/address-guard.ts";
 
-const LENGTH_MAX = 2048;
-const DNS_TIMEOUT_MS = 2000;
+const lengthMax = 2048;
+const dnsTimeoutMs = 2000;
 
 /**
  * Checks the address that deliveries go to, when it is saved. DNS is best effort here (2 s): an address that is
@@ -15,7 +15,7 @@ export async function checkEndpointUrl(
 ): Promise<void> {
 	const url = parseEndpointUrl(text);
 	if (guard.isForbiddenName(url.hostname)) throw hostNotAllowed(url);
-	const resolution = await guard.resolve(url.hostname, { timeoutMs: DNS_TIMEOUT_MS });
+	const resolution = await guard.resolve(url.hostname, { timeoutMs: dnsTimeoutMs });
 	if (resolution.kind === "blocked") throw hostNotAllowed(url);
 	if (url.protocol === "https:" || guard.allowAny) return;
 	const allowlisted =
@@ -25,8 +25,8 @@ export async function checkEndpointUrl(
 
 /** Hosts are judged as `URL` normalises them: decimal, octal, hex and short addresses are plain ones by then. */
 function parseEndpointUrl(text: string): URL {
-	if (text.length > LENGTH_MAX) {
-		throw invalid("url", `url must be at most ${LENGTH_MAX} characters long.`);
+	if (text.length > lengthMax) {
+		throw invalid("url", `url must be at most ${lengthMax} characters long.`);
 	}
 	if (text !== text.trim()) throw invalid("url", "url must not begin or end with white space.");
 	if (/\p{Cc}/u.test(text)) throw invalid("url", "url must not contain control characters.");

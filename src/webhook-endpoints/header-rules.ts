@@ -1,7 +1,7 @@
 import { AppError } from "../core/errors.ts";
 
-const HEADERS_MAX = 20;
-const VALUE_BYTES_MAX = 1024;
+const headersMax = 20;
+const valueBytesMax = 1024;
 
 /**
  * Checks the headers that a customer adds to deliveries: at most 20, names are tokens (RFC 9110 §5.6.2), values
@@ -15,8 +15,8 @@ export function checkCustomHeaders(
 	others: Record<string, string> = {},
 ): void {
 	const names = Object.keys(headers);
-	if (names.length + Object.keys(others).length > HEADERS_MAX) {
-		throw refused(field, `${field} holds more than ${HEADERS_MAX} headers`);
+	if (names.length + Object.keys(others).length > headersMax) {
+		throw refused(field, `${field} holds more than ${headersMax} headers`);
 	}
 	const taken = new Set(Object.keys(others).map((name) => name.toLowerCase()));
 	for (const name of names) {
@@ -31,18 +31,18 @@ function faultOfName(name: string): string | null {
 	if (name.length > 256) return "has a name of more than 256 characters";
 	if (!/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/.test(name)) return "is not a valid header name";
 	const lower = name.toLowerCase();
-	const reserved = RESERVED.has(lower) || RESERVED_PREFIXES.some((prefix) => lower.startsWith(prefix));
+	const reserved = reservedNames.has(lower) || reservedPrefixes.some((prefix) => lower.startsWith(prefix));
 	return reserved ? "is a header that the server sets or that HTTP reserves" : null;
 }
 
 function faultOfValue(value: string): string | null {
-	if (value.length > VALUE_BYTES_MAX) return `has a value of more than ${VALUE_BYTES_MAX} bytes`;
+	if (value.length > valueBytesMax) return `has a value of more than ${valueBytesMax} bytes`;
 	if (!/^[\x20-\x7e]*$/.test(value)) return "has a value with characters other than visible ASCII";
 	// HTTP drops blanks around a value, so the receiver would see something else than was saved.
 	return value === value.trim() ? null : "has a value with blanks around it";
 }
 
-const RESERVED = new Set([
+const reservedNames = new Set([
 	"host",
 	"connection",
 	"keep-alive",
@@ -58,7 +58,7 @@ const RESERVED = new Set([
 	"traceparent",
 ]);
 
-const RESERVED_PREFIXES = ["content-", "proxy-", "x-forwarded-", "webhook-", "svix-", "x-capydb-"];
+const reservedPrefixes = ["content-", "proxy-", "x-forwarded-", "webhook-", "svix-", "x-capydb-"];
 
 function shown(name: string): string {
 	return name.replace(/[^\x21-\x7e]/g, "?").slice(0, 64);
