@@ -2,9 +2,9 @@ import { recordAudit } from "../audit/record-audit.ts";
 import type { Context } from "../context.ts";
 import { newId, type OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
+import { addEndpointSecret } from "./add-endpoint-secret.ts";
 import { checkEndpointHeaders, checkEndpointInput } from "./check-endpoint-input.ts";
 import type { EndpointInput, WebhookEndpoint } from "./endpoint.ts";
-import { addEndpointSecret } from "./endpoint-secret.ts";
 import { tooManyEndpoints } from "./errors.ts";
 
 type Input = { organizationId: OrganizationId; endpoint: EndpointInput & { url: string }; actor: Actor };

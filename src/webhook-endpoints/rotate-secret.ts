@@ -3,8 +3,8 @@ import type { Context } from "../context.ts";
 import { notFound } from "../core/errors.ts";
 import type { EndpointId, OrganizationId } from "../core/ids.ts";
 import type { Actor } from "../core/principal.ts";
+import { addEndpointSecret } from "./add-endpoint-secret.ts";
 import type { WebhookEndpoint } from "./endpoint.ts";
-import { addEndpointSecret } from "./endpoint-secret.ts";
 
 type Input = { organizationId: OrganizationId; endpointId: EndpointId; graceHours: number; actor: Actor };
 
