@@ -64,9 +64,9 @@ const bodyBytesMax = 256 * 1024;
 const inboundBytesMax = 5 * 1024 * 1024;
 const closingGraceMs = 20_000;
 /** Head and body together: what drips in for longer is a 408. */
-const requestTimeout = 30_000;
+const requestTimeoutMs = 30_000;
 
-/** What the app says and minds of the process around it. */
+/** What the app has to know of the process around it. */
 export type Surroundings = {
 	checks: Record<string, ReadinessCheck>;
 	load(scope: "api" | "inbound"): Load;
@@ -86,11 +86,11 @@ export async function buildApp(ctx: Context, surroundings: Surroundings): Promis
 		bodyLimit: bodyBytesMax,
 		trustProxy: trustedHops(ctx.config.trustProxy),
 		genReqId: newRequestId,
-		requestTimeout,
+		requestTimeout: requestTimeoutMs,
 		http: {
 			requireHostHeader: false,
-			headersTimeout: requestTimeout,
-			connectionsCheckingInterval: requestTimeout / 6,
+			headersTimeout: requestTimeoutMs,
+			connectionsCheckingInterval: requestTimeoutMs / 6,
 		},
 		keepAliveTimeout: 65_000,
 		forceCloseConnections: "idle",

@@ -47,7 +47,8 @@ declare module "fastify" {
 
 /**
  * Guards a scope: 401, then 404 (nobody learns that another tenant's things exist), then 403, all before the body is
- * read. A path parameter without a locator and a route without `config.access` are refused at the start.
+ * read. A route without `config.access` is refused at the start. A path parameter without a locator, as a provider's
+ * name, names nothing that is owned: the operation looks it up within what the others name.
  */
 export function useAccess(app: FastifyInstance, options: AccessOptions): void {
 	const { ratePerSecond } = options;

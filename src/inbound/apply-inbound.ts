@@ -37,20 +37,39 @@ const backoffSecondsMax = 60;
  * Safe to run twice and to be killed anywhere: nothing is lost and nothing is announced twice.
  */
 export async function applyInbound(ctx: Context, { integrationId, signal }: Input): Promise<void> {
-	const platform = await findPlatform(ctx, integrationId);
-	if (platform) return applyDeploymentEvents(ctx, platform, signal);
-	const found = await findTarget(ctx, integrationId);
-	if (!found) return ctx.stores.inbound.ignoreWaiting(integrationId);
-	const { integration } = found;
+	const integration = await ctx.stores.integrations.find(integrationId);
+	if (!integration || integration.deletedAt) return ctx.stores.inbound.ignoreWaiting(integrationId);
+	const provider = ctx.providers.deployment.find(({ id }) => id === integration.provider);
+	if (provider) return applyDeploymentEvents(ctx, { integration, provider }, signal);
+	const target = await findTarget(ctx, integration);
+	if (!target) return ctx.stores.inbound.ignoreWaiting(integrationId);
+	return applyUserEvents(ctx, target, signal);
+}
+
+type Target = { integration: Integration; project: Project; provider: AuthProvider };
+
+/** Null when the project or the provider is gone: then nothing can take effect any more. */
+async function findTarget(
+	ctx: Pick<Context, "stores" | "providers">,
+	integration: Integration,
+): Promise<Target | null> {
+	const provider = ctx.providers.auth.find((each) => each.id === integration.provider);
+	const project = await ctx.stores.projects.find(integration.projectId);
+	return provider && project ? { integration, project, provider } : null;
+}
+
+async function applyUserEvents(ctx: Context, target: Target, signal: AbortSignal): Promise<void> {
+	const { integration } = target;
+	const { id: integrationId } = integration;
 	try {
-		await ensureReady(ctx, found);
+		await ensureReady(ctx, target);
 		while (!signal.aborted) {
 			const webhooks = await ctx.stores.inbound.listWaiting(integrationId, batchSize);
 			if (webhooks.length === 0) break;
 			await traced(
 				ctx.tracing,
 				() => applySpan(webhooks),
-				() => applyBatch(ctx, found, webhooks, signal),
+				() => applyBatch(ctx, target, webhooks, signal),
 			);
 		}
 		// The rest is for another process.
@@ -63,28 +82,6 @@ export async function applyInbound(ctx: Context, { integrationId, signal }: Inpu
 		if (!isTroubleOutside(error)) throw error;
 		await postpone(ctx, integration, error);
 	}
-}
-
-/** Null for an integration with an auth provider, and for one that is gone. */
-async function findPlatform(ctx: Pick<Context, "stores" | "providers">, id: IntegrationId) {
-	const integration = await ctx.stores.integrations.find(id);
-	if (!integration || integration.deletedAt) return null;
-	const provider = ctx.providers.deployment.find((each) => each.id === integration.provider);
-	return provider ? { integration, provider } : null;
-}
-
-type Target = { integration: Integration; project: Project; provider: AuthProvider };
-
-/** Null when the integration, its project or its provider is gone: then nothing can take effect any more. */
-async function findTarget(
-	ctx: Pick<Context, "stores" | "providers">,
-	id: IntegrationId,
-): Promise<Target | null> {
-	const integration = await ctx.stores.integrations.find(id);
-	if (!integration || integration.deletedAt) return null;
-	const provider = ctx.providers.auth.find((each) => each.id === integration.provider);
-	const project = await ctx.stores.projects.find(integration.projectId);
-	return provider && project ? { integration, project, provider } : null;
 }
 
 async function ensureReady(ctx: Context, { integration, project }: Target): Promise<void> {

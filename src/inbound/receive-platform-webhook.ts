@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { Context } from "../context.ts";
 import { AppError, notFound } from "../core/errors.ts";
-import { type IntegrationId, isId, type ProjectId } from "../core/ids.ts";
+import { type IntegrationId, isId } from "../core/ids.ts";
 import type { Integration } from "../integrations/integration.ts";
 import { liveAt } from "../integrations/integration-secrets.ts";
 import { judgePathToken } from "../integrations/platforms/hook-token.ts";
@@ -94,12 +94,8 @@ async function findIntegration(
 	if (!isId("prj", projectId)) throw notFound("project");
 	const found = await known.find(projectId, provider.id);
 	if (found) return found;
-	if (!(await isProject(ctx, projectId))) throw notFound("project");
+	if (!(await ctx.stores.projects.find(projectId))) throw notFound("project");
 	throw notConnected(provider);
-}
-
-async function isProject(ctx: Pick<Context, "stores">, projectId: ProjectId): Promise<boolean> {
-	return (await ctx.stores.projects.find(projectId)) !== null;
 }
 
 function notConnected({ refusals, displayName }: DeploymentProvider): AppError {

@@ -70,6 +70,7 @@ export async function retryDisconnect(
 	if (!integration?.deletedAt) return;
 	const open = await tx.stores.jobs.listOpen(resourceOf(integration));
 	if (open.length > 0) return;
+	// Touched, so that it is not found again before this job had its time.
 	await enqueueDisconnect(tx, await tx.stores.integrations.update(id, {}));
 }
 

@@ -1,13 +1,12 @@
 import { recordAudit } from "../audit/record-audit.ts";
 import type { Context, Transaction } from "../context.ts";
-import { notFound } from "../core/errors.ts";
-import { type ApiKeyId, newId } from "../core/ids.ts";
+import type { ApiKeyId } from "../core/ids.ts";
 import { enqueuePush } from "../env-sync/enqueue-push.ts";
 import { publishEvents } from "../events/publish-events.ts";
+import { claimIntegration } from "../integrations/claim-integration.ts";
 import type { Integration, IntegrationConfig } from "../integrations/integration.ts";
 import { integrationEvent } from "../integrations/integration-event.ts";
 import { sealCredentials } from "../integrations/integration-secrets.ts";
-import { projectDeleting } from "../projects/errors.ts";
 import { callerGone } from "./errors.ts";
 import type { OAuthPlatform } from "./find-platform.ts";
 import { actorOfFlow, type Granted, type OAuthFlow } from "./flow.ts";
@@ -24,13 +23,8 @@ export async function completeOAuth(
 	{ flow, provider, granted }: Input,
 ): Promise<Integration> {
 	return ctx.transaction(async (tx) => {
-		const project = await tx.stores.projects.findForUpdate(flow.projectId);
-		if (!project) throw notFound("project");
-		if (project.state === "deleting") throw projectDeleting();
 		await requireCaller(tx, flow);
-		const { organizationId, id: projectId } = project;
-		const fresh = { id: newId("int"), organizationId, projectId, provider: provider.id };
-		const { integration: found } = await tx.stores.integrations.claim(fresh);
+		const { integration: found } = await claimIntegration(tx, flow.projectId, provider);
 		const state = found.state === "disabled" ? "disabled" : found.externalId === null ? "pending" : "active";
 		const integration = await tx.stores.integrations.update(
 			found.id,
@@ -42,8 +36,8 @@ export async function completeOAuth(
 			{ drop: ["lastError"] },
 		);
 		await recordAudit(tx, {
-			organizationId,
-			projectId,
+			organizationId: found.organizationId,
+			projectId: found.projectId,
 			action: state === "active" ? "project.integration.connected" : "project.integration.upsert",
 			actor: actorOfFlow(flow),
 			metadata: { integration_id: found.id, provider: provider.id, by: "oauth" },
