@@ -24,6 +24,11 @@ export function createMeters(metrics: Metrics) {
 	const ended = metrics.counter("capydb_deliveries_ended_total", "Deliveries that came to their end.", [
 		"state",
 	]);
+	const withheld = metrics.counter(
+		"capydb_deliveries_withheld_total",
+		"Given back since this process could not send them: trouble (of files, ports or memory) or sealed secrets.",
+		["reason"],
+	);
 	const firstAttempt = metrics.histogram(
 		"capydb_delivery_first_attempt_delay_seconds",
 		"From a delivery's creation to its first attempt; what an inactive endpoint waited counts in.",
@@ -56,6 +61,7 @@ export function createMeters(metrics: Metrics) {
 			if (attempt.state !== "pending") ended({ state: attempt.state });
 			if (attempt.delaySeconds !== null) firstAttempt({}, attempt.delaySeconds);
 		},
+		withheld: (reason: "trouble" | "sealed") => withheld({ reason }),
 		jobAttempt: (type: string, outcome: "completed" | "retried" | "failed", seconds: number) => {
 			jobAttempts({ type, outcome });
 			jobSeconds({ type }, seconds);

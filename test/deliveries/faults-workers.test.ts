@@ -127,3 +127,40 @@ describe("a worker that was paused beyond its lease", () => {
 		expect(held.receiver.requests).toHaveLength(2);
 	});
 });
+
+describe("a delivery during whose attempts the server stops again and again", () => {
+	/** As the last of many claims left it whose process died. */
+	async function lose(attempts: number) {
+		const api = await startTestServer({ env: { ROLE: "api" } });
+		const owner = await addOrganization(api);
+		const receiver = await receiving();
+		const endpoint = await addEndpoint(api, owner, { url: receiver.url });
+		await publish(api, owner, { type: "a", data: 1 });
+		await api.sql(
+			`update deliveries set attempts = $1, max_attempts = 100, claim_id = gen_random_uuid(), updated_at = clock_now(),
+				lease_until = clock_now() + interval '30 seconds'`,
+			[attempts],
+		);
+		const other = await startTestServer({ databaseUrl: api.databaseUrl, env: { ROLE: "worker" } });
+		await passLeases(other, leaseMs + 1_000, endpoint);
+		const delivery = await newestDelivery(api, owner, endpoint, ({ state }) => state !== "pending");
+		return { delivery, receiver, attempts: await listAttempts(api, owner, endpoint, delivery.id) };
+	}
+
+	it("is sent once more after 99 attempts", async () => {
+		const { delivery, receiver } = await lose(99);
+		expect(delivery).toMatchObject({ state: "delivered", attempts: 100 });
+		expect(receiver.requests).toHaveLength(1);
+	});
+
+	it("is given up after 100, unsent, and its attempts say why", async () => {
+		const { delivery, receiver, attempts } = await lose(100);
+		expect(delivery).toMatchObject({ state: "failed", next_attempt_at: null, error_code: "unknown" });
+		expect(delivery.last_error).toMatch(/given up\.$/);
+		expect(attempts).toMatchObject([
+			{ number: 100, error_code: "unknown", error: expect.stringMatching(/^The server stopped during this/) },
+			{ number: 101, error_code: "unknown", error: delivery.last_error },
+		]);
+		expect(receiver.requests).toEqual([]);
+	});
+});

@@ -7,6 +7,7 @@ import {
 	toUuid,
 } from "../../core/ids.ts";
 import type { Database } from "../../platform/db.ts";
+import { attemptsMax } from "./verdict.ts";
 
 /** A delivery that this process holds until its lease runs out, with all that is needed to send it. */
 export type ClaimedDelivery = {
@@ -168,7 +169,7 @@ with candidates as (
 ), claimed as (
 	update deliveries d set
 		attempts = d.attempts + 1,
-		max_attempts = case when p.lost_claim is null then d.max_attempts else least(d.max_attempts + 1, 100) end,
+		max_attempts = case when p.lost_claim is null then d.max_attempts else least(d.max_attempts + 1, ${attemptsMax}) end,
 		claim_id = $1::uuid,
 		lease_until = clock_now() + $8::float8 * interval '1 millisecond',
 		updated_at = clock_now()

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Log } from "../../core/log.ts";
 import type { ClaimedDelivery, claimStore } from "./claim-store.ts";
 import { createFlightBook, type FlightBook } from "./flight-book.ts";
-import { type SendContext, sendDelivery } from "./send-delivery.ts";
+import { type NotSent, type SendContext, sendDelivery } from "./send-delivery.ts";
 import type { Settler } from "./settler.ts";
 
 export type Dispatcher = {
@@ -20,6 +20,8 @@ type DispatcherOptions = SendContext & {
 	claims: ReturnType<typeof claimStore>;
 	settler: Settler;
 	log: Log;
+	/** Told of each delivery that is given back since it cannot be sent from here now. */
+	onWithheld: (why: "trouble" | "sealed") => void;
 	/** Requests in flight in this process. */
 	concurrency: number;
 	endpointConcurrency: number;
@@ -37,8 +39,8 @@ const refillMs = 25;
 const gatherMs = 2;
 /** How long the last results may take to be written when the process stops. */
 const flushMaxMs = 5_000;
-/** How long what a trouble of our own kept from being sent waits, and other deliveries to its endpoint here. */
-const restAfterTroubleMs = 5_000;
+/** How long what we are to blame for not sending waits, and other deliveries to its endpoint here. */
+const withheldMs = { trouble: 5_000, sealed: 60_000 };
 /** Results not yet written, beyond which nothing more is claimed. */
 const unsettledMax = 2_000;
 
@@ -182,7 +184,7 @@ function createBell() {
 	};
 }
 
-/** Whether it was sent. Never rejects. */
+/** Whether there is a result. Never rejects. */
 async function fly(
 	options: DispatcherOptions,
 	book: FlightBook,
@@ -191,16 +193,12 @@ async function fly(
 	const { claims, settler, log } = options;
 	try {
 		const result = await sendDelivery(options, delivery);
-		if (typeof result === "object") {
+		if (!("notSent" in result)) {
 			settler.add(result);
 			return true;
 		}
-		if (result === "expired") await claims.expire([delivery]);
-		else {
-			// What we cannot send now we cannot send a moment later either: neither it, nor the next of its endpoint.
-			book.rest(delivery.endpointId, performance.now() + restAfterTroubleMs);
-			await claims.release([delivery], restAfterTroubleMs);
-		}
+		if (result.notSent === "expired") await claims.expire([delivery]);
+		else await withhold(options, book, delivery, result);
 	} catch (error) {
 		// Not the receiver's doing: the lease ends by itself and the attempt is closed as `unknown`.
 		log.error({ err: error, delivery_id: delivery.id }, "a delivery could not be sent");
@@ -216,6 +214,22 @@ async function giveBack({ claims, log }: DispatcherOptions, book: FlightBook): P
 	} catch (error) {
 		log.warn({ err: error, deliveries: held.length }, "deliveries could not be given back");
 	}
+}
+
+/** What cannot be sent from here now cannot be sent a moment later either, nor can the next of its endpoint. */
+async function withhold(
+	{ claims, log, onWithheld }: DispatcherOptions,
+	book: FlightBook,
+	delivery: ClaimedDelivery,
+	why: Exclude<NotSent, { notSent: "expired" }>,
+): Promise<void> {
+	const { endpointId } = delivery;
+	const waitMs = withheldMs[why.notSent];
+	const isNew = book.rest(endpointId, performance.now() + waitMs);
+	onWithheld(why.notSent);
+	if (isNew && why.notSent === "sealed")
+		log.error({ err: why.error, endpoint_id: endpointId }, "an endpoint's secrets cannot be opened");
+	await claims.release([delivery], waitMs);
 }
 
 async function timeout(ms: number): Promise<void> {

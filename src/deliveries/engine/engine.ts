@@ -42,7 +42,7 @@ export type Engine = {
 type EngineOptions = {
 	config: Pick<Config, "webhook">;
 	log: Log;
-	meters: Pick<Context["meters"], "attempt">;
+	meters: Pick<Context["meters"], "attempt" | "withheld">;
 	tracing: Tracing;
 	clock: Clock;
 	vault: Vault;
@@ -86,11 +86,12 @@ export function createEngine(options: EngineOptions): Engine {
 	const dispatcher = createDispatcher({
 		sender,
 		openKeys: openedOnce((sealed, place) => signingKeys(vault.open(sealed, place))),
-		openHeaders: openedOnce((sealed, place) => JSON.parse(vault.open(sealed, place))),
+		openHeaders: openedOnce((sealed, place) => headersIn(vault.open(sealed, place))),
 		clock,
 		tracing,
 		log,
 		settler: measured(settler, options),
+		onWithheld: options.meters.withheld,
 		claims,
 		retryScheduleSeconds: config.webhook.retryScheduleSeconds,
 		concurrency: config.webhook.concurrency,
@@ -172,6 +173,15 @@ function createEngineStores(database: Database): EngineStores {
 		publish: publishStore(database),
 		audit: auditStore(database),
 	};
+}
+
+/** What the parser says of a text that is no JSON quotes it: the log is to hold no secret. */
+function headersIn(text: string): Record<string, string> {
+	try {
+		return JSON.parse(text);
+	} catch {
+		throw new Error("An endpoint's opened headers are not JSON.");
+	}
 }
 
 const openedMax = 5_000;

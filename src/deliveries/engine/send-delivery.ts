@@ -6,7 +6,7 @@ import type { SealedPlace } from "../../platform/vault.ts";
 import type { ClaimedDelivery } from "./claim-store.ts";
 import type { AttemptResult } from "./settle-store.ts";
 import { type SigningKeys, signedHeaders } from "./sign.ts";
-import { judge } from "./verdict.ts";
+import { attemptsMax, judge, lostTooOften } from "./verdict.ts";
 
 export type SendContext = {
 	sender: Sender;
@@ -22,32 +22,37 @@ export type SendContext = {
 const responseBytesMax = 16 * 1024;
 
 /**
- * Signs and sends one claimed delivery. `not_sent`: a trouble of our own kept it from being sent at all. `expired`:
- * its event has no payload any more.
+ * Why nothing was sent. `trouble`: one of our own kept it from being sent. `sealed`: its endpoint's secrets cannot be
+ * opened here. `expired`: its event has no payload any more.
  */
+export type NotSent = { notSent: "expired" } | { notSent: "trouble" } | { notSent: "sealed"; error: unknown };
+
+/** Signs and sends one claimed delivery; gives up one during whose attempts the server has stopped again and again. */
 export async function sendDelivery(
 	ctx: SendContext,
 	delivery: ClaimedDelivery,
-): Promise<AttemptResult | "not_sent" | "expired"> {
+): Promise<AttemptResult | NotSent> {
 	const at = ctx.clock.now();
-	if (delivery.payload === null) return "expired";
+	if (delivery.payload === null) return { notSent: "expired" };
+	if (delivery.attempts > attemptsMax)
+		return { delivery, verdict: lostTooOften, at, durationMs: 0, ...noResponse };
+	const secrets = openSecrets(ctx, delivery);
+	if ("notSent" in secrets) return secrets;
 	const body = Buffer.from(delivery.payload);
 	const headers = {
 		...delivery.headers,
-		...openSecretHeaders(ctx, delivery),
+		...secrets.headers,
 		...signedHeaders({
 			body,
 			eventId: delivery.eventId,
 			eventType: delivery.eventType,
 			deliveryId: delivery.id,
-			keys: delivery.secrets.map(({ id, sealed }) =>
-				ctx.openKeys(sealed, { row: id, column: "endpoint_secrets.secret" }),
-			),
+			keys: secrets.keys,
 			at,
 		}),
 	};
 	const outcome = await send(ctx, delivery, { url: delivery.url, headers, body });
-	if (outcome.kind === "failed" && outcome.ours) return "not_sent";
+	if (outcome.kind === "failed" && outcome.ours) return { notSent: "trouble" };
 	const verdict = judge({
 		outcome,
 		delivery,
@@ -57,6 +62,21 @@ export async function sendDelivery(
 	});
 	const durationMs = Math.round(outcome.durationMs);
 	return { id: newUuid(), delivery, verdict, at, durationMs, ...responseOf(outcome) };
+}
+
+function openSecrets(
+	{ openKeys, openHeaders }: Pick<SendContext, "openKeys" | "openHeaders">,
+	{ endpointId, secrets, secretHeaders }: ClaimedDelivery,
+): { keys: SigningKeys[]; headers: Record<string, string> } | NotSent {
+	try {
+		const place = { row: endpointId, column: "webhook_endpoints.secret_headers" };
+		return {
+			keys: secrets.map(({ id, sealed }) => openKeys(sealed, { row: id, column: "endpoint_secrets.secret" })),
+			headers: secretHeaders === null ? {} : openHeaders(secretHeaders, place),
+		};
+	} catch (error) {
+		return { notSent: "sealed", error };
+	}
 }
 
 /** In a trace of its own: it may be made hours after the event was published, by any replica. */
@@ -104,16 +124,12 @@ function attemptSpan(delivery: ClaimedDelivery): SpanStart {
 	};
 }
 
-function openSecretHeaders(ctx: SendContext, delivery: ClaimedDelivery): Record<string, string> {
-	if (delivery.secretHeaders === null) return {};
-	const place = { row: delivery.endpointId, column: "webhook_endpoints.secret_headers" };
-	return ctx.openHeaders(delivery.secretHeaders, place);
-}
+const noResponse = { responseHeaders: null, responseBody: null, isPrivate: false };
 
 function responseOf(
 	outcome: SendOutcome,
 ): Pick<AttemptResult, "responseHeaders" | "responseBody" | "isPrivate"> {
-	if (outcome.kind === "failed") return { responseHeaders: null, responseBody: null, isPrivate: false };
+	if (outcome.kind === "failed") return noResponse;
 	return {
 		responseHeaders: outcome.headers.map(([name, value]) => [
 			storable(name),

@@ -16,6 +16,20 @@ export type Verdict =
 			waitMs: number | null;
 	  };
 
+/**
+ * No delivery is sent more often. An attempt during which the server stopped is made again and costs none of the
+ * schedule, so without this bound one that itself stops the server would do so for ever.
+ */
+export const attemptsMax = 100;
+
+export const lostTooOften: Verdict = {
+	state: "failed",
+	responseStatus: null,
+	errorCode: "unknown",
+	error: "The server stopped during too many attempts of this delivery, so it was given up.",
+	waitMs: null,
+};
+
 type Input = {
 	outcome: SendOutcome;
 	delivery: { attempts: number; maxAttempts: number };
