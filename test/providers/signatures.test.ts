@@ -1,7 +1,6 @@
 import { Webhook as StandardWebhook } from "standardwebhooks";
 import { Webhook as SvixWebhook } from "svix";
 import { describe, expect, it } from "vitest";
-import { equalSecrets } from "../../src/core/equality.ts";
 import { signedMessage, verifyStandardWebhook } from "../../src/providers/signatures.ts";
 
 const secret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
@@ -125,14 +124,5 @@ describe("a webhook signature", () => {
 	it("gives its id from the headers that it covers, so that an added id cannot make a retry look new", () => {
 		const given = { ...headers("v1,x"), "svix-id": "msg_forged" };
 		expect(signedMessage(given)?.id).toBe("msg_1");
-	});
-});
-
-describe("a comparison in constant time", () => {
-	it("tells equal from different, of any length", () => {
-		expect(equalSecrets("secret", "secret")).toBe(true);
-		expect(equalSecrets("secret", "secreT")).toBe(false);
-		expect(equalSecrets("secret", "secret and more")).toBe(false);
-		expect(equalSecrets("", "")).toBe(true);
 	});
 });
