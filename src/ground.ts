@@ -6,7 +6,7 @@ import { StartRefused } from "./outside.ts";
 import { openDataDir, readKeptFile, readOrCreateFile } from "./platform/data-dir.ts";
 import { ensureDatabaseAt } from "./platform/db.ts";
 import { findEmbeddedPostgres, startEmbeddedPostgres } from "./platform/embedded-postgres.ts";
-import type { EncryptionKey } from "./platform/vault.ts";
+import { type EncryptionKey, generatedKeyId } from "./platform/vault.ts";
 
 export type Postgres = { databaseUrl: string; clusterUrl: string; stop(): Promise<void> };
 
@@ -72,5 +72,5 @@ function givenKeys(texts: NonNullable<Config["encryptionKeys"]>): EncryptionKey[
 }
 
 function localKey(base64: string): EncryptionKey[] {
-	return [{ id: "local", key: Buffer.from(base64, "base64") }];
+	return [{ id: generatedKeyId, key: Buffer.from(base64, "base64") }];
 }

@@ -16,7 +16,7 @@ import { createPostgresTools } from "./platform/postgres-tools.ts";
 import { createProjectDatabases } from "./platform/project-db.ts";
 import { createQueue } from "./platform/queue.ts";
 import { createSender } from "./platform/sender.ts";
-import { createVault, type EncryptionKey, registerEncryptionKeys } from "./platform/vault.ts";
+import { createVault, type EncryptionKey, generatedKeyId, registerEncryptionKeys } from "./platform/vault.ts";
 import { createProviders, type ProviderOptions } from "./providers/all.ts";
 import { createRegistry } from "./providers/registry.ts";
 
@@ -186,8 +186,11 @@ async function refuseUnknownKeys(database: DatabasePool, keys: EncryptionKey[]):
 	const missing = await registerEncryptionKeys(database, keys);
 	if (missing.length === 0) return;
 	await database.close();
+	const howGenerated = missing.includes(generatedKeyId)
+		? ` The key ${generatedKeyId} is the one that was made when none was given: write it as ${generatedKeyId}:<content of DATA_DIR/encryption-key>.`
+		: "";
 	throw new StartRefused(
-		`The database holds values sealed with encryption keys that are not given: ${missing.join(", ")}. Add them to ENCRYPTION_KEYS.`,
+		`The database holds values sealed with encryption keys that are not given: ${missing.join(", ")}. Add them to ENCRYPTION_KEYS.${howGenerated}`,
 	);
 }
 

@@ -30,6 +30,9 @@ export type Vault = {
 
 export type EncryptionKey = { id: string; key: Buffer };
 
+/** Of the key that is made where none is given, and kept in `DATA_DIR/encryption-key`. */
+export const generatedKeyId = "local";
+
 const version = "v1";
 
 /** AES-256-GCM under the first key; every given key opens. The key's id stands in the value. */

@@ -214,6 +214,19 @@ describe("the server's process", () => {
 		const rotated = await start(folder, { ENCRYPTION_KEYS: `${second},${first}` });
 		expect((await getJson(`${rotated.url}/readyz`, "")).status).toBe(200);
 	});
+
+	it("says how the key that it made itself is written, for who gives keys from then on", async () => {
+		const folder = await dataFolder();
+		await (await start(folder)).stop();
+		const given = `given:${Buffer.alloc(32, 1).toString("base64")}`;
+		const { code, output } = await runRefusedServer(folder, { ENCRYPTION_KEYS: given });
+		expect(code).toBe(1);
+		const [, prefix = "", file = ""] =
+			/write it as (local:)<content of DATA_DIR\/([\w-]+)>\./.exec(output) ?? [];
+		const made = `${prefix}${await readFile(join(folder, file), "utf8")}`;
+		const moved = await start(folder, { ENCRYPTION_KEYS: `${given},${made}` });
+		expect((await getJson(`${moved.url}/readyz`, "")).status).toBe(200);
+	});
 });
 
 function pagesAsked(requests: { path: string }[]): number {
