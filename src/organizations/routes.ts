@@ -6,7 +6,7 @@ import { actorOf } from "../core/principal.ts";
 import { answers } from "../http/wire.ts";
 import { createOrganization } from "./create-organization.ts";
 import { getOrganization } from "./get-organization.ts";
-import { readUsage } from "./read-usage.ts";
+import { createUsageReader } from "./read-usage.ts";
 import { updateOrganization } from "./update-organization.ts";
 import {
 	CreateOrganizationBody,
@@ -22,6 +22,7 @@ const tags = ["Organizations"];
 const params = Type.Object({ orgID: Type.Unsafe<OrganizationId>(Type.String()) });
 
 export function organizationRoutes(app: Api, ctx: Context): void {
+	const readUsage = createUsageReader(ctx);
 	app.post("/v1/organizations", {
 		config: { access: { scope: null, reach: "caller", adminOnly: true } },
 		schema: {
@@ -78,9 +79,6 @@ export function organizationRoutes(app: Api, ctx: Context): void {
 			params,
 			response: answers({ 200: Type.Object({ usage: UsageWire }) }),
 		},
-		handler: async (request) => {
-			const { usage, periodStart } = await readUsage(ctx, request.params.orgID);
-			return { usage: toUsageWire(usage, periodStart) };
-		},
+		handler: async (request) => ({ usage: toUsageWire(await readUsage(request.params.orgID)) }),
 	});
 }

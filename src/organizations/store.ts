@@ -43,20 +43,39 @@ export function organizationStore({ orm }: Database) {
 			return rows.length > 0;
 		},
 
-		/** Counts from the first of the month, by ranges of ids. */
-		async usage(id: OrganizationId, monthStart: Date): Promise<Usage> {
+		/** What the organization has, and what it has made since these moments; nothing of that without them. */
+		async usage(
+			id: OrganizationId,
+			since: Record<"events" | "deliveries", { from: Date }> | null,
+		): Promise<Usage> {
 			const organization = toUuid(id);
-			const floor = uuidFloor(monthStart);
+			const floor = (table: "events" | "deliveries") => since && uuidFloor(since[table].from);
 			const { rows } = await orm.execute<Usage & Record<string, unknown>>(sql`select
 				(select count(*)::int from projects
 					where organization_id = ${organization} and deleted_at is null) as projects,
 				(select count(*)::int from preview_databases
 					where organization_id = ${organization} and state <> 'deleting') as "previewDatabases",
 				(select count(*)::int from webhook_endpoints where organization_id = ${organization}) as "webhookEndpoints",
-				(select count(*)::int from events where organization_id = ${organization} and id >= ${floor}) as events,
+				(select count(*)::int from events
+					where organization_id = ${organization} and id >= ${floor("events")}) as events,
 				(select count(*)::int from deliveries
-					where organization_id = ${organization} and id >= ${floor}) as deliveries`);
+					where organization_id = ${organization} and id >= ${floor("deliveries")}) as deliveries`);
 			return rows[0] as Usage;
+		},
+
+		/** Counts what the organization made from one moment until before another. Null when that is more than `countMax`. */
+		async countMade(
+			table: "events" | "deliveries",
+			id: OrganizationId,
+			{ from, to, countMax }: { from: Date; to: Date; countMax: number | null },
+		): Promise<number | null> {
+			const [floor, end] = [uuidFloor(from), uuidFloor(to)];
+			const { rows } = await orm.execute<{ count: number }>(sql`select count(*)::int as count from (
+				select 1 from ${sql.identifier(table)}
+				where organization_id = ${toUuid(id)} and id >= ${floor} and id < ${end}
+				limit ${countMax === null ? null : countMax + 1}) made`);
+			const count = rows[0]?.count ?? 0;
+			return countMax !== null && count > countMax ? null : count;
 		},
 	};
 }

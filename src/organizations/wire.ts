@@ -1,6 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { nullable, Slug, Timestamp, text } from "../http/wire.ts";
-import type { Organization, Usage } from "./organization.ts";
+import type { Organization } from "./organization.ts";
+import type { UsageReport } from "./read-usage.ts";
 
 export const OrganizationWire = Type.Object({
 	id: Type.String(),
@@ -59,9 +60,14 @@ export const UsageWire = Type.Object({
 	webhook_endpoints: Type.Integer(),
 	events: Type.Integer(),
 	deliveries: Type.Integer(),
+	counted_until: {
+		...Timestamp,
+		description:
+			"Events and deliveries that were made up to then are counted: to the present, unless they are so many that counting goes on when asked again.",
+	},
 });
 
-export function toUsageWire(usage: Usage, periodStart: Date): Static<typeof UsageWire> {
+export function toUsageWire({ usage, periodStart, countedUntil }: UsageReport): Static<typeof UsageWire> {
 	return {
 		period_start: periodStart.toISOString(),
 		projects: usage.projects,
@@ -69,6 +75,7 @@ export function toUsageWire(usage: Usage, periodStart: Date): Static<typeof Usag
 		webhook_endpoints: usage.webhookEndpoints,
 		events: usage.events,
 		deliveries: usage.deliveries,
+		counted_until: countedUntil.toISOString(),
 	};
 }
 

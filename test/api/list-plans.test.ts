@@ -15,6 +15,7 @@ import { deploymentStore } from "../../src/deployments/store.ts";
 import { eventStore } from "../../src/events/store.ts";
 import { inboundStore } from "../../src/inbound/store.ts";
 import { jobStore } from "../../src/jobs/store.ts";
+import { organizationStore } from "../../src/organizations/store.ts";
 import type { Database } from "../../src/platform/db.ts";
 import { type Explainer, nodesOf, openExplainer } from "../support/explain.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -60,6 +61,12 @@ const dayMs = 24 * 3600_000;
 /** A cursor of the day before yesterday. */
 const cursor = () => uuidFloor(new Date(Date.now() - 2 * dayMs));
 
+const madeOfMonth = () => ({
+	from: new Date(Date.now() - 31 * dayMs),
+	to: new Date(),
+	countMax: 500_000,
+});
+
 const deliveriesBy =
 	(filter: (place: Place) => object, before = false) =>
 	(database: Database, place: Place) =>
@@ -97,6 +104,23 @@ const cases: Case[] = [
 	[
 		"events.list by type",
 		(database, { organizationId }) => eventStore(database).list(organizationId, { ...start, type: "type.1" }),
+	],
+	[
+		"organizations.countMade of events, to count usage",
+		(database, { organizationId }) =>
+			organizationStore(database).countMade("events", organizationId, madeOfMonth()),
+	],
+	[
+		"organizations.countMade of deliveries, to count usage",
+		(database, { organizationId }) =>
+			organizationStore(database).countMade("deliveries", organizationId, madeOfMonth()),
+	],
+	[
+		"organizations.usage since a moment",
+		(database, { organizationId }) => {
+			const from = new Date(Date.now() - 600_000);
+			return organizationStore(database).usage(organizationId, { events: { from }, deliveries: { from } });
+		},
 	],
 	["jobs.list", (database, { projectId }) => jobStore(database).list(projectId, start)],
 	["jobs.listUnmoved", (database) => jobStore(database).listUnmoved(60, limit)],
