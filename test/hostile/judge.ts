@@ -15,6 +15,9 @@ export type Judge = {
 const inside =
 	/\.ts:\d|node_modules|\bat async\b|drizzle|pg_catalog|violates|duplicate key|syntax error at|ECONN|undefined|\[object |capydb_test_/;
 
+/** A refused host ends its sentence, as the API has always said it. */
+const sentence = /^\S.*[.)]$|^(?:`\w+`: )?host is not allowed: \S+$/s;
+
 /** Fields whose text comes back as it was sent, byte for byte: clients compare it. */
 const echoed = ["name", "url", "description", "slug", "event_types", "scopes", "headers", "device_name"];
 
@@ -83,7 +86,7 @@ function refusalFault(sent: HostileRequest, { status, body, text, headers }: Ans
 		if (isRoute && headers.get("cache-control") !== "no-store") return "may be cached";
 	}
 	if (status < 400 || isPage(sent)) return null;
-	if (!/^\S.*[.)]$/s.test(body?.error ?? "")) return "its error is no sentence";
+	if (!sentence.test(body?.error ?? "")) return "its error is no sentence";
 	if (!/^\w+\.[a-z_]+$/.test(body?.code ?? "")) return "its code is no code";
 	return inside.test(text.replaceAll("undefined:", "")) ? "tells of our inside" : null;
 }
