@@ -15,6 +15,37 @@ export function createMeters(metrics: Metrics) {
 		"method",
 		"route",
 	]);
+	const jobAttempts = metrics.counter("capydb_job_attempts_total", "Attempts of jobs.", ["type", "outcome"]);
+	const jobSeconds = metrics.histogram("capydb_job_attempt_duration_seconds", "Time of a job's attempt.", [
+		"type",
+	]);
+	const tasks = metrics.counter("capydb_tasks_total", "Tasks of the queue that ended.", ["task", "outcome"]);
+	const inbound = metrics.counter("capydb_inbound_webhooks_total", "What providers posted.", [
+		"provider",
+		"verdict",
+	]);
+	const shed = metrics.counter("capydb_shed_requests_total", "Answered 503 for want of capacity.", ["scope"]);
+	return {
+		...createDeliveryMeters(metrics),
+		request: (labels: { method: string; route: string; status: string }, seconds: number) => {
+			requests(labels);
+			requestSeconds({ method: labels.method, route: labels.route }, seconds);
+		},
+		jobAttempt: (type: string, outcome: "completed" | "retried" | "failed", seconds: number) => {
+			jobAttempts({ type, outcome });
+			jobSeconds({ type }, seconds);
+		},
+		task: (task: string, outcome: "done" | "failed") => tasks({ task, outcome }),
+		/** Shows a task that may end here before it does: the first failure of an unknown series is no increase. */
+		expectTask: (task: string) => {
+			for (const outcome of ["done", "failed"]) tasks({ task, outcome }, 0);
+		},
+		inbound: (provider: string, verdict: string) => inbound({ provider, verdict }),
+		shed: (scope: "api" | "inbound") => shed({ scope }),
+	};
+}
+
+function createDeliveryMeters(metrics: Metrics) {
 	const attempts = metrics.counter("capydb_delivery_attempts_total", "Attempts that ended.", ["outcome"]);
 	const attemptSeconds = metrics.histogram(
 		"capydb_delivery_attempt_duration_seconds",
@@ -34,21 +65,7 @@ export function createMeters(metrics: Metrics) {
 		"From a delivery's creation to its first attempt; what an inactive endpoint waited counts in.",
 		[],
 	);
-	const jobAttempts = metrics.counter("capydb_job_attempts_total", "Attempts of jobs.", ["type", "outcome"]);
-	const jobSeconds = metrics.histogram("capydb_job_attempt_duration_seconds", "Time of a job's attempt.", [
-		"type",
-	]);
-	const tasks = metrics.counter("capydb_tasks_total", "Tasks of the queue that ended.", ["task", "outcome"]);
-	const inbound = metrics.counter("capydb_inbound_webhooks_total", "What providers posted.", [
-		"provider",
-		"verdict",
-	]);
-	const shed = metrics.counter("capydb_shed_requests_total", "Answered 503 for want of capacity.", ["scope"]);
 	return {
-		request: (labels: { method: string; route: string; status: string }, seconds: number) => {
-			requests(labels);
-			requestSeconds({ method: labels.method, route: labels.route }, seconds);
-		},
 		attempt: (attempt: {
 			outcome: string;
 			state: "delivered" | "failed" | "pending";
@@ -62,17 +79,6 @@ export function createMeters(metrics: Metrics) {
 			if (attempt.delaySeconds !== null) firstAttempt({}, attempt.delaySeconds);
 		},
 		withheld: (reason: "trouble" | "sealed") => withheld({ reason }),
-		jobAttempt: (type: string, outcome: "completed" | "retried" | "failed", seconds: number) => {
-			jobAttempts({ type, outcome });
-			jobSeconds({ type }, seconds);
-		},
-		task: (task: string, outcome: "done" | "failed") => tasks({ task, outcome }),
-		/** Shows a task that may end here before it does: the first failure of an unknown series is no increase. */
-		expectTask: (task: string) => {
-			for (const outcome of ["done", "failed"]) tasks({ task, outcome }, 0);
-		},
-		inbound: (provider: string, verdict: string) => inbound({ provider, verdict }),
-		shed: (scope: "api" | "inbound") => shed({ scope }),
 	};
 }
 
