@@ -35,7 +35,7 @@ export async function sendDelivery(
 	const at = ctx.clock.now();
 	if (delivery.payload === null) return { notSent: "expired" };
 	if (delivery.attempts > attemptsMax)
-		return { delivery, verdict: lostTooOften, at, durationMs: 0, ...noResponse };
+		return { id: newUuid(), delivery, verdict: lostTooOften, at, durationMs: 0, ...noResponse };
 	const secrets = openSecrets(ctx, delivery);
 	if ("notSent" in secrets) return secrets;
 	const body = Buffer.from(delivery.payload);
