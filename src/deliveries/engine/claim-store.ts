@@ -102,7 +102,8 @@ const onlyTests = "and origin = 'test'";
 
 /** The first due rows of each lane whose endpoint is one or the other. */
 const dueOf = (endpoints: string, rows: string) => `
-	select d.* from (select * from allowed where ${endpoints}) a cross join lateral (
+	select d.*, a.url, a.headers, a.secret_headers, a.secrets
+	from (select * from allowed where ${endpoints}) a cross join lateral (
 		select organization_id, id, endpoint_id, attempts, claim_id as lost_claim, updated_at as lost_at
 		from deliveries
 		where endpoint_id = a.endpoint_id and state = 'pending' and next_attempt_at <= clock_now()
@@ -126,7 +127,8 @@ const laterOf = (rows: string) => `
 // due: its next time is the first row that becomes due, or the end of the first lease. Of an inactive endpoint only
 // tests count, in both, and are found by an index of their own: whatever else waits for it is not looked at. A lane
 // that others wrote after this statement took its view of the rows, and before it locked the lane, may hold rows that
-// this statement cannot see: such a lane (its row has another `ctid` than in the view) keeps the time it has.
+// this statement cannot see: such a lane (its row has another `ctid` than in the view) keeps the time it has. An
+// endpoint's address, headers and secrets are read once for its lane, not for each row.
 const claimSql = `
 with candidates as (
 	select endpoint_id, served_at, ctid as seen,
@@ -143,7 +145,9 @@ with candidates as (
 	order by c.turn, c.served_at
 	for update of l skip locked
 ), allowed as (
-	select l.endpoint_id, l.is_changed, w.is_active,
+	select l.endpoint_id, l.is_changed, w.is_active, w.url, w.headers, w.secret_headers,
+		(select string_agg(id || ' ' || secret, e'\\n' order by expires_at desc nulls first) from endpoint_secrets
+			where endpoint_id = l.endpoint_id and (expires_at is null or expires_at > clock_now())) as secrets,
 		least(coalesce(b.free, $4::int), ceil($2::numeric / greatest(1, (select count(*) from lanes)))::int) as free
 	from lanes l
 	join webhook_endpoints w on w.id = l.endpoint_id
@@ -175,14 +179,11 @@ with candidates as (
 		updated_at = clock_now()
 	from picked p
 	where d.organization_id = p.organization_id and d.id = p.id
-	returning d.organization_id, d.id, d.endpoint_id, d.event_id, d.event_type, d.attempts, d.max_attempts
+	returning d.organization_id, d.id, d.endpoint_id, d.event_id, d.event_type, d.attempts, d.max_attempts,
+		p.url, p.headers, p.secret_headers, p.secrets
 )
-select c.*, e.payload, w.url, w.headers, w.secret_headers,
-	array(select s.id || ' ' || s.secret from endpoint_secrets s
-		where s.endpoint_id = c.endpoint_id and (s.expires_at is null or s.expires_at > clock_now())
-		order by s.expires_at desc nulls first) as secrets
+select c.*, e.payload
 from claimed c
-join webhook_endpoints w on w.id = c.endpoint_id
 left join events e on e.organization_id = c.organization_id and e.id = c.event_id`;
 
 const expireSql = `
@@ -224,7 +225,8 @@ type ClaimedRow = {
 	url: string;
 	headers: Record<string, string>;
 	secret_headers: string | null;
-	secrets: string[];
+	/** A line each: the id of its row, and the sealed secret. */
+	secrets: string | null;
 };
 
 function fromRow(row: ClaimedRow, claimId: string): ClaimedDelivery {
@@ -241,7 +243,7 @@ function fromRow(row: ClaimedRow, claimId: string): ClaimedDelivery {
 		url: row.url,
 		headers: row.headers,
 		secretHeaders: row.secret_headers,
-		secrets: row.secrets.map((text) => {
+		secrets: (row.secrets?.split("\n") ?? []).map((text) => {
 			const [uuid = "", sealed = ""] = text.split(" ");
 			return { id: fromUuid("src", uuid), sealed };
 		}),
