@@ -73,9 +73,9 @@ function documentFault(api: Api, sent: HostileRequest, answer: Answer): string |
 	return api.faultOf(sent.operation, answer);
 }
 
-function statusFault({ operation }: HostileRequest, { status, body }: Answer): string | null {
+function statusFault(_sent: HostileRequest, { status, body }: Answer): string | null {
 	if (status === 500) return "a 500";
-	const isBusy = status === 503 && body?.code !== "server.overloaded" && !operation.isPublic;
+	const isBusy = status === 503 && body?.code !== "server.overloaded";
 	return isBusy ? "a 503 although nothing is down" : null;
 }
 
