@@ -41,7 +41,7 @@ describe("docker-compose.yml", () => {
 		const [, workers] = /replicas: (\d+)$/m.exec(block("worker")) ?? [];
 		const working = 1 + Number(workers);
 		const needed = working * ((own ?? Number.NaN) + (projects ?? 0) + (jobs ?? 0) * (ofJob ?? 0));
-		const [, max] = /max_connections=(\d+)/.exec(block("postgres")) ?? [];
+		const [, max] = /max_connections=(\d+)/.exec(compose) ?? [];
 		expect(Number(max)).toBeGreaterThan(needed + 50);
 	});
 
