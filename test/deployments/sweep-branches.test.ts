@@ -40,7 +40,7 @@ it("branches that are behind are taken up, longest first, and one that cannot be
 		{ integrationId, branch: "poison" },
 		{ integrationId, branch: "old" },
 	]);
-	await sweepBranches(server.ctx);
+	await expect(sweepBranches(server.ctx)).rejects.toThrow(/^1 of \d+ failed/);
 	const jobs = await server.sql<{ resource: string }>(
 		"select locked_resource as resource from jobs order by id",
 	);
