@@ -1,7 +1,8 @@
 # The server and nothing else: Node runs the TypeScript as it is, so there is nothing to build.
-FROM node:24-bookworm-slim
+FROM node:24.21.0-bookworm-slim
 
-# pg_dump, pg_restore and psql of the newest major that the server works with: they read every older one.
+# pg_dump, pg_restore and psql of the newest major that the server works with: they read every older one. Not of one
+# exact version: their repository keeps the newest minor alone.
 ADD --chmod=644 https://www.postgresql.org/media/keys/ACCC4CF8.asc /etc/apt/keyrings/postgresql.asc
 RUN apt-get update \
 	&& apt-get install --yes --no-install-recommends ca-certificates \
