@@ -69,6 +69,7 @@ describe("src/alerts.yml", () => {
 		meters.inbound("clerk", "webhook.bad_signature");
 		meters.inbound("clerk", "webhook.unavailable");
 		meters.shed("api");
+		meters.withheld("sealed");
 		// Counted from the database, which `tenant` gives a job.
 		await server.tenant();
 		const series = await until(async () => {
