@@ -49,7 +49,7 @@ const homes = {
 };
 
 /** What in platform opens nothing and may be imported by value: columns, errors, partitions, how a URL is read. */
-const platformValues = "^src/platform/(columns|partitions|project-url|[a-z-]+-errors?)\\.ts$";
+const platformValues = "^src/platform/(columns|named-lock|partitions|project-url|[a-z-]+-errors?)\\.ts$";
 
 const features = Object.keys(calls);
 const feature = `^src/(${features.join("|")})/`;

@@ -4,6 +4,7 @@ import { AppError, invalid, notFound } from "../core/errors.ts";
 import { isId, newId } from "../core/ids.ts";
 import { type Actor, actorOf, hasScope, type Principal, type Scope } from "../core/principal.ts";
 import type { ApiKey } from "./api-key.ts";
+import { tooManyKeys } from "./errors.ts";
 import { hashKey, newKeyText, shownPrefix } from "./key-text.ts";
 
 type Issue = Pick<
@@ -18,12 +19,14 @@ type Input = Omit<Issue, "actor" | "source" | "projectId"> & {
 	source?: ApiKey["source"];
 };
 
+const liveKeysMax = 1_000;
+
 export type IssuedApiKey = { apiKey: ApiKey; plaintext: string };
 
 /**
  * Makes a key for a caller. Throws a 404 for a project that is not the organization's, a 403 for scopes beyond the
- * caller's own, a 400 for an expiry that is past and for organization scopes on a key of one project. `*` on such
- * a key means everything in that project: organization routes refuse it whatever its scopes are.
+ * caller's own, a 400 for an expiry that is past and for organization scopes on a key of one project, a 409 at 1,000
+ * keys in force. `*` on a key of one project means everything in it: organization routes refuse it whatever its scopes.
  */
 export async function createApiKey(
 	ctx: Pick<Context, "transaction" | "stores" | "clock">,
@@ -41,9 +44,12 @@ export async function createApiKey(
 	);
 }
 
-/** Makes a key without asking who wants it. The plaintext exists only in what this returns. */
+/** Makes a key without asking who wants it; a 409 at 1,000 in force. The plaintext exists only in what this returns. */
 export async function issueApiKey(tx: Pick<Transaction, "stores">, input: Issue): Promise<IssuedApiKey> {
 	const { actor, ...values } = input;
+	if ((await tx.stores.apiKeys.countLiveExclusively(values.organizationId)) >= liveKeysMax) {
+		throw tooManyKeys(liveKeysMax);
+	}
 	const plaintext = newKeyText();
 	const apiKey = await tx.stores.apiKeys.insert({
 		...values,

@@ -1,8 +1,9 @@
-import { and, desc, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, isNull, lt, or, sql } from "drizzle-orm";
 import { createBatcher } from "../core/batcher.ts";
 import { type ApiKeyId, fromUuid, type OrganizationId } from "../core/ids.ts";
 import type { Principal, Scope } from "../core/principal.ts";
 import type { Database } from "../platform/db.ts";
+import { holdName } from "../platform/named-lock.ts";
 import type { ApiKey } from "./api-key.ts";
 import { apiKeys } from "./table.ts";
 
@@ -31,6 +32,17 @@ export function apiKeyStore({ orm, prepared }: Database) {
 		async find(id: ApiKeyId): Promise<ApiKey | null> {
 			const [row] = await orm.select().from(apiKeys).where(eq(apiKeys.id, id));
 			return row ?? null;
+		},
+
+		/** Counts those in force with others shut out until the transaction ends, so that a limit holds. */
+		async countLiveExclusively(organizationId: OrganizationId): Promise<number> {
+			await holdName({ orm }, `api_keys:${organizationId}`);
+			const isUnended = or(isNull(apiKeys.expiresAt), gt(apiKeys.expiresAt, sql`clock_now()`));
+			const [row] = await orm
+				.select({ count: count() })
+				.from(apiKeys)
+				.where(and(eq(apiKeys.organizationId, organizationId), isNull(apiKeys.revokedAt), isUnended));
+			return row?.count ?? 0;
 		},
 
 		/** Newest first, revoked ones too. With a limit, one row more than that, to show whether there are more. */

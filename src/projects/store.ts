@@ -1,6 +1,7 @@
 import { and, count, desc, eq, inArray, isNull, lt, ne, or, sql } from "drizzle-orm";
 import type { OrganizationId, ProjectId } from "../core/ids.ts";
 import type { Database } from "../platform/db.ts";
+import { holdName } from "../platform/named-lock.ts";
 import type { Project, ProjectState } from "./project.ts";
 import { projects } from "./table.ts";
 
@@ -102,9 +103,7 @@ export function projectStore({ orm }: Database) {
 
 		/** How many there are; until the transaction ends, no other one can count and add. */
 		async countExclusively(organizationId: OrganizationId): Promise<number> {
-			await orm.execute(
-				sql`select pg_advisory_xact_lock(hashtextextended(${`projects:${organizationId}`}, 0))`,
-			);
+			await holdName({ orm }, `projects:${organizationId}`);
 			const [row] = await orm
 				.select({ count: count() })
 				.from(projects)

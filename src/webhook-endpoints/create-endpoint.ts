@@ -21,8 +21,9 @@ export async function createEndpoint(
 	const id = newId("whe");
 	const secretHeaders = input.secretHeaders ?? {};
 	return ctx.transaction(async (tx) => {
-		if ((await tx.stores.endpoints.count(organizationId)) >= endpointsMax)
+		if ((await tx.stores.endpoints.countExclusively(organizationId)) >= endpointsMax) {
 			throw tooManyEndpoints(endpointsMax);
+		}
 		const endpoint = await tx.stores.endpoints.insert({
 			id,
 			organizationId,

@@ -2,6 +2,7 @@ import { and, count, desc, eq, isNotNull, lt, sql } from "drizzle-orm";
 import type { EndpointId, OrganizationId, SecretId } from "../core/ids.ts";
 import { deliveryLanes } from "../deliveries/table.ts";
 import type { Database } from "../platform/db.ts";
+import { holdName } from "../platform/named-lock.ts";
 import type { EndpointHealth, WebhookEndpoint } from "./endpoint.ts";
 import { endpointHealth, endpointSecrets, webhookEndpoints } from "./table.ts";
 
@@ -40,7 +41,9 @@ export function endpointStore({ orm }: Database) {
 			return row ?? null;
 		},
 
-		async count(organizationId: OrganizationId): Promise<number> {
+		/** Counts with others shut out until the transaction ends, so that a limit holds. */
+		async countExclusively(organizationId: OrganizationId): Promise<number> {
+			await holdName({ orm }, `webhook_endpoints:${organizationId}`);
 			const [row] = await orm
 				.select({ total: count() })
 				.from(webhookEndpoints)

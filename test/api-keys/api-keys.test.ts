@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { toUuid } from "../../src/core/ids.ts";
 import { startTestServer, type Tenant, type TestServer } from "../support/server.ts";
 import { until } from "../support/until.ts";
 
@@ -114,6 +115,29 @@ describe("creating an API key", () => {
 		expect((await create({ ...project, scopes: ["jobs:read"] })).body.api_key.project_id).toBe(
 			tenant.projectId,
 		);
+	});
+});
+
+describe("the number of API keys", () => {
+	it("ends at 1,000 in force: one more is a 409, also when two come at once, until another has ended", async () => {
+		const { body } = await server.call("POST", "/v1/organizations", { body: { name: "many keys" } });
+		const path = `/v1/organizations/${body.organization.id}/api-keys`;
+		const make = () => server.call("POST", path, { body: { name: "one", scopes: ["jobs:read"] } });
+		const first = await make();
+		await server.sql(
+			`insert into api_keys (id, organization_id, name, key_prefix, key_hash, scopes, source, revoked_at, expires_at)
+			select uuid_v7(), $1, 'x', 'capy_live_', sha256(gen_random_uuid()::text::bytea), '{*}', 'api',
+				case when n > 1100 then clock_now() end, case when n > 998 then clock_now() end
+			from generate_series(1, 1200) n`,
+			[toUuid(body.organization.id)],
+		);
+		const both = await Promise.all([make(), make()]);
+		expect(both.map(({ status }) => status).toSorted()).toEqual([201, 409]);
+		const refused = await make();
+		expect([refused.status, refused.body.code]).toEqual([409, "api_key.limit"]);
+		expect(refused.body.error).toContain("1,000");
+		await server.call("DELETE", `${path}/${first.body.api_key.id}`);
+		expect((await make()).status).toBe(201);
 	});
 });
 

@@ -256,9 +256,12 @@ describe("the list of endpoints", () => {
 		},
 	);
 
-	it("ends at 1,000 endpoints: one more is a 409", async () => {
+	it("ends at 1,000 endpoints: one more is a 409, also when several come at once", async () => {
 		await insertEndpoints(999);
-		expect((await createEndpoint(server, owner, { url })).status).toBe(201);
+		const several = await Promise.all(
+			Array.from({ length: 8 }, () => createEndpoint(server, owner, { url })),
+		);
+		expect(several.filter(({ status }) => status === 201)).toHaveLength(1);
 		const { status, body } = await createEndpoint(server, owner, { url });
 		expect([status, body.code]).toEqual([409, "webhook_endpoint.limit"]);
 		expect(body.error).toContain("1,000");
