@@ -86,15 +86,16 @@ export function deliveryStore(database: Database) {
 			return readPayloadPage(database, found, { limit, eventIdOf: ({ eventId }) => eventId });
 		},
 
-		/** Without those that wait for an endpoint that is deleted: they are never sent. */
-		async listOfEvent(eventId: EventId): Promise<Delivery[]> {
+		/** Newest first. Without those that wait for an endpoint that is deleted: they are never sent. */
+		async listOfEvent(eventId: EventId, limit: number): Promise<Delivery[]> {
 			const isEndedOrSent = or(ne(deliveries.state, "pending"), isNotNull(webhookEndpoints.id));
 			return orm
 				.select(shown)
 				.from(deliveries)
 				.leftJoin(webhookEndpoints, eq(webhookEndpoints.id, deliveries.endpointId))
 				.where(and(eq(deliveries.eventId, eventId), isEndedOrSent))
-				.orderBy(asc(deliveries.id));
+				.orderBy(desc(deliveries.id))
+				.limit(limit);
 		},
 
 		async listAttempts(id: DeliveryId): Promise<Attempt[]> {

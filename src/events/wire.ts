@@ -19,7 +19,7 @@ export const PublishedBatchWire = Type.Object({ events: Type.Array(EventWire), d
 export const EventsWire = Type.Object({ events: Type.Array(EventWire), next_cursor: nextCursor });
 export const EventWithDeliveriesWire = Type.Object({
 	event: EventWire,
-	deliveries: Type.Array(DeliverySummaryWire),
+	deliveries: Type.Array(DeliverySummaryWire, { description: "The newest 1,000, first to last." }),
 });
 
 /** JSON text with the payload's own bytes in it. */

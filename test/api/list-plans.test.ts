@@ -91,7 +91,7 @@ const cases: Case[] = [
 		"deliveries.list by everything",
 		deliveriesBy(({ since, until }) => ({ since, until, state: "failed", eventType: "type.1" }), true),
 	],
-	["deliveries.listOfEvent", (database, { eventId }) => deliveryStore(database).listOfEvent(eventId)],
+	["deliveries.listOfEvent", (database, { eventId }) => deliveryStore(database).listOfEvent(eventId, limit)],
 	["deliveries.listAttempts", (database, { deliveryId }) => deliveryStore(database).listAttempts(deliveryId)],
 	["deliveries.dropOrphans", (database) => deliveryStore(database).dropOrphans()],
 	["deployments.list", (database, { projectId }) => deploymentStore(database).list(projectId, start)],

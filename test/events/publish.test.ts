@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { toUuid } from "../../src/core/ids.ts";
+import { fromUuid, toUuid } from "../../src/core/ids.ts";
 import {
 	addEndpoint,
 	addOrganization,
@@ -113,6 +113,25 @@ describe("publishing one event", () => {
 			`{"events":[{"type":"a","data":1},{"data":${data},"type":"b"}]}`,
 		);
 		expect(batch.text).toContain(`"data":${data}}`);
+	});
+
+	it("shows the newest 1,000 of its deliveries, first to last", async () => {
+		const many = await addOrganization(server);
+		const { event } = await publish(server, many, { type: "a", data: 1 });
+		await server.sql(
+			`insert into deliveries (organization_id, id, endpoint_id, event_id, event_type, origin, state, attempts,
+				max_attempts, created_at, updated_at)
+			select $1, uuid_v7(), $1, $2, 'a', 'event', 'delivered', n, 8, now(), now() from generate_series(1, 1001) n`,
+			[toUuid(many.organizationId), toUuid(event.id)],
+		);
+		const path = `/v1/organizations/${many.organizationId}/events/${event.id}`;
+		const { deliveries } = (await server.call("GET", path, { key: many.key })).body;
+		const ids = deliveries.map((delivery: { id: string }) => delivery.id);
+		const rows = await server.sql<{ id: string }>(
+			"select id from deliveries where event_id = $1 order by id desc limit 1000",
+			[toUuid(event.id)],
+		);
+		expect(ids).toEqual(rows.map(({ id }) => fromUuid("whd", id)).toReversed());
 	});
 
 	it("takes data of 256 KiB and refuses more with 413", async () => {
