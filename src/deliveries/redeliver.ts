@@ -20,7 +20,7 @@ export async function redeliver(
 	const { organizationId, endpointId, actor } = input;
 	return ctx.transaction(async (tx) => {
 		const earlier = await getDelivery(tx, input);
-		const endpoint = await tx.stores.endpoints.find(endpointId);
+		const endpoint = await tx.stores.endpoints.keep(endpointId);
 		if (!endpoint) throw notFound("webhook endpoint");
 		if (!endpoint.isActive) throw endpointInactive();
 		if (earlier.payload === null) throw payloadGone();

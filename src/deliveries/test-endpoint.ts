@@ -18,7 +18,7 @@ export async function testEndpoint(
 	{ organizationId, endpointId, actor }: Input,
 ): Promise<DeliveryWithPayload> {
 	return ctx.transaction(async (tx) => {
-		const endpoint = await tx.stores.endpoints.find(endpointId);
+		const endpoint = await tx.stores.endpoints.keep(endpointId);
 		if (!endpoint) throw notFound("webhook endpoint");
 		const waitMs = await tx.stores.deliveriesByHand.take(endpoint);
 		if (waitMs !== null) throw tooManyByHand(waitMs);

@@ -41,6 +41,16 @@ export function endpointStore({ orm }: Database) {
 			return row ?? null;
 		},
 
+		/** Keeps it from being deleted until the transaction ends; whoever changes it does not wait. */
+		async keep(id: EndpointId): Promise<WebhookEndpoint | null> {
+			const [row] = await orm
+				.select()
+				.from(webhookEndpoints)
+				.where(eq(webhookEndpoints.id, id))
+				.for("key share");
+			return row ?? null;
+		},
+
 		/** Counts with others shut out until the transaction ends, so that a limit holds. */
 		async countExclusively(organizationId: OrganizationId): Promise<number> {
 			await holdName({ orm }, `webhook_endpoints:${organizationId}`);

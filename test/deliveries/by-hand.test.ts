@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { toUuid } from "../../src/core/ids.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 import {
 	type AddedEndpoint,
 	addEndpoint,
@@ -206,5 +208,27 @@ describe("deliveries by hand", () => {
 		for (let count = 0; count < 60; count += 1) expect((await post(redeliver)).status).toBe(409);
 		await setActive(true);
 		expect((await post(redeliver)).status).toBe(202);
+	});
+});
+
+describe("an endpoint that is deleted at the same moment", () => {
+	it("is a 404 for a test and for a redelivery, once it is gone", async () => {
+		await publish(server, owner, { type: "a", data: 1 });
+		const first = await newestDelivery(server, owner, endpoint, ({ state }) => state === "delivered");
+		const deleting = new pg.Client({ connectionString: server.databaseUrl });
+		await deleting.connect();
+		onTestFinished(() => deleting.end());
+		await deleting.query("begin");
+		await deleting.query("delete from webhook_endpoints where id = $1", [toUuid(endpoint.id)]);
+		const asking = ["test", `deliveries/${first.id}/redeliver`].map((path) =>
+			post(`${endpoint.path}/${path}`),
+		);
+		const waits =
+			"select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+		await until(async () => (await server.sql(waits)).length === asking.length);
+		await deleting.query("commit");
+		for (const { status, body } of await Promise.all(asking)) {
+			expect([status, body.code]).toEqual([404, "webhook_endpoint.not_found"]);
+		}
 	});
 });
