@@ -151,8 +151,7 @@ function withLocalHost(address: string): string {
 
 /**
  * Claims nothing more, lets what is in flight finish, then closes the outside; goes through all of it, and then throws
- * what went wrong. Callers see `/readyz` turn red, since
- * its loops have stopped, before nothing listens any more.
+ * what went wrong. Callers see `/readyz` turn red, since its loops have stopped, before nothing listens any more.
  */
 async function stopAll(
 	app: Api,
