@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { toUuid } from "../../src/core/ids.ts";
+import { newId, toUuid } from "../../src/core/ids.ts";
 import { claimStore } from "../../src/deliveries/engine/claim-store.ts";
 import { laneStore } from "../../src/deliveries/engine/lane-store.ts";
 import { type Database, type DatabasePool, openDatabase } from "../../src/platform/db.ts";
@@ -136,6 +136,51 @@ describe("a tenant that floods", () => {
 	});
 });
 
+describe("many lanes", () => {
+	it("cost a claim and the sweep a step each, not one for each other lane", async () => {
+		const server = await startTestServer({ env: { ROLE: "api" } });
+		const owner = await addOrganization(server);
+		const first = await addEndpoint(server, owner, { url: "http://127.0.0.1:9999/", event_types: ["none"] });
+		const lanes = 500;
+		await server.sql(
+			`insert into webhook_endpoints
+			select (jsonb_populate_record(w, jsonb_build_object('id', uuid_v7()))).*
+			from webhook_endpoints w, generate_series(2, $2::int) where id = $1`,
+			[toUuid(first.id), lanes],
+		);
+		await server.sql(
+			`insert into deliveries (organization_id, id, endpoint_id, event_id, event_type, origin, state, attempts,
+				max_attempts, next_attempt_at, created_at, updated_at)
+			select organization_id, uuid_v7(), id, uuid_v7(), 'a', 'event', 'pending', 0, 8, now(), now(), now()
+			from webhook_endpoints`,
+		);
+		const pool = enginePool(server);
+		const wastedRows = async (work: (database: Database) => Promise<unknown>) => {
+			const measured: { pages: number; wastedRows: number }[] = [];
+			await work(measuring(pool, measured));
+			return measured[0]?.wastedRows ?? Number.NaN;
+		};
+		const busy = [...Array(100)].map(() => ({ endpointId: newId("whe"), free: 1 }));
+		const laneLimits = { ...limits, rows: 200, lanes: 100, busy };
+		try {
+			for (const statement of ["select", "analyze"]) {
+				await server.sql(statement);
+				await server.sql(
+					`insert into delivery_lanes (endpoint_id, organization_id, due_at)
+					select id, organization_id, now() from webhook_endpoints
+					on conflict (endpoint_id) do update set due_at = now()`,
+				);
+				const claimed = await wastedRows((on) => claimStore(on).claim(crypto.randomUUID(), laneLimits));
+				expect(claimed).toBeLessThan(10 * lanes);
+				await server.sql("update delivery_lanes set due_at = null");
+				expect(await wastedRows((on) => laneStore(on).sweep())).toBeLessThan(10 * lanes);
+			}
+		} finally {
+			await pool.close();
+		}
+	});
+});
+
 describe("a huge backlog in one lane", () => {
 	/** Due deliveries as a publisher would have left them, and the planner not told of them. */
 	async function backlog(
@@ -173,7 +218,7 @@ describe("a huge backlog in one lane", () => {
 	): Promise<number> {
 		const pool = enginePool(server);
 		try {
-			const measured: { pages: number }[] = [];
+			const measured: { pages: number; wastedRows: number }[] = [];
 			await work(measuring(pool, measured));
 			return measured[0]?.pages ?? Number.NaN;
 		} finally {

@@ -189,7 +189,7 @@ describe("a scrape", () => {
 			plansByKey: true,
 		});
 		try {
-			const measured: { pages: number }[] = [];
+			const measured: { pages: number; wastedRows: number }[] = [];
 			const pages = async () => {
 				await backlogStore(measuring(pool, measured)).read();
 				return measured.pop()?.pages ?? Number.NaN;

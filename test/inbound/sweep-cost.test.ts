@@ -43,7 +43,7 @@ it("finding them costs no more when 100,000 wait for one, before and after the p
 		statementTimeoutMs: 30_000,
 	});
 	const pages = async () => {
-		const measured: { pages: number }[] = [];
+		const measured: { pages: number; wastedRows: number }[] = [];
 		await inboundStore(measuring(pool, measured)).listOverdue(5, 1_000);
 		return measured[0]?.pages ?? Number.NaN;
 	};

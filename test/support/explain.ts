@@ -11,6 +11,10 @@ export type PlanNode = {
 	"Relation Name"?: string;
 	"Shared Hit Blocks"?: number;
 	"Shared Read Blocks"?: number;
+	"Actual Loops"?: number;
+	/** In each loop. */
+	"Rows Removed by Filter"?: number;
+	"Rows Removed by Join Filter"?: number;
 	Plans?: PlanNode[];
 };
 
@@ -44,10 +48,11 @@ export async function openExplainer(url: string): Promise<Explainer> {
 }
 
 /**
- * What a named statement costs on this pool's own settings, in pages, as Postgres runs it after a few executions:
- * planned once, without its values. It is executed for its plan alone, rolled back, and returns nothing.
+ * What a named statement costs on this pool's own settings, in pages and in rows that are looked at for nothing, as
+ * Postgres runs it after a few executions: planned once, without its values. It is executed for its plan alone, rolled
+ * back, and returns nothing.
  */
-export function measuring(pool: DatabasePool, found: { pages: number }[]): Database {
+export function measuring(pool: DatabasePool, found: { pages: number; wastedRows: number }[]): Database {
 	return {
 		orm: pool.orm,
 		prepared: async (name, text, values) => {
@@ -60,11 +65,20 @@ export function measuring(pool: DatabasePool, found: { pages: number }[]): Datab
 				);
 				const plan = rows[0]?.["QUERY PLAN"][0]?.Plan;
 				await orm.execute(sql.raw(`deallocate ${name}`));
-				found.push({ pages: (plan?.["Shared Hit Blocks"] ?? 0) + (plan?.["Shared Read Blocks"] ?? 0) });
+				found.push({
+					pages: (plan?.["Shared Hit Blocks"] ?? 0) + (plan?.["Shared Read Blocks"] ?? 0),
+					wastedRows: plan === undefined ? Number.NaN : wastedRowsOf(plan),
+				});
 			});
 			return [];
 		},
 	};
+}
+
+function wastedRowsOf(plan: PlanNode): number {
+	const removed = (node: PlanNode) =>
+		(node["Rows Removed by Filter"] ?? 0) + (node["Rows Removed by Join Filter"] ?? 0);
+	return nodesOf(plan).reduce((sum, node) => sum + removed(node) * (node["Actual Loops"] ?? 0), 0);
 }
 
 /** All nodes of a plan, the top one first. */

@@ -128,7 +128,8 @@ const laterOf = (rows: string) => `
 // tests count, in both, and are found by an index of their own: whatever else waits for it is not looked at. A lane
 // that others wrote after this statement took its view of the rows, and before it locked the lane, may hold rows that
 // this statement cannot see: such a lane (its row has another `ctid` than in the view) keeps the time it has. An
-// endpoint's address, headers and secrets are read once for its lane, not for each row.
+// endpoint's address, headers and secrets are read once for its lane, not for each row. `is true` keeps the planner from
+// finding a candidate's lane by its time, among all that are due, instead of by its key.
 const claimSql = `
 with candidates as (
 	select endpoint_id, served_at, ctid as seen,
@@ -141,17 +142,17 @@ with candidates as (
 ), lanes as (
 	select l.endpoint_id, c.turn, c.served_at, l.ctid <> c.seen as is_changed
 	from candidates c join delivery_lanes l on l.endpoint_id = c.endpoint_id
-	where l.due_at <= clock_now()
+	where (l.due_at <= clock_now()) is true
 	order by c.turn, c.served_at
 	for update of l skip locked
 ), allowed as (
 	select l.endpoint_id, l.is_changed, w.is_active, w.url, w.headers, w.secret_headers,
 		(select string_agg(id || ' ' || secret, e'\\n' order by expires_at desc nulls first) from endpoint_secrets
 			where endpoint_id = l.endpoint_id and (expires_at is null or expires_at > clock_now())) as secrets,
-		least(coalesce(b.free, $4::int), ceil($2::numeric / greatest(1, (select count(*) from lanes)))::int) as free
+		least(coalesce(($6::int[])[array_position($5::uuid[], l.endpoint_id)], $4::int),
+			ceil($2::numeric / greatest(1, (select count(*) from lanes)))::int) as free
 	from lanes l
 	join webhook_endpoints w on w.id = l.endpoint_id
-	left join unnest($5::uuid[], $6::int[]) as b(endpoint_id, free) on b.endpoint_id = l.endpoint_id
 ), picked as (
 	${dueOf("is_active", "")}
 	union all
@@ -164,11 +165,15 @@ with candidates as (
 ), served as (
 	update delivery_lanes l set
 		served_at = clock_timestamp(),
-		due_at = case when p.taken >= a.free or a.is_changed then l.due_at else least(
-			case when p.taken > 0 then clock_now() + $8::float8 * interval '1 millisecond' end,
+		due_at = case when a.taken >= a.free or a.is_changed then l.due_at else least(
+			case when a.taken > 0 then clock_now() + $8::float8 * interval '1 millisecond' end,
 			case when a.is_active then least(${laterOf("")}) else least(${laterOf(onlyTests)}) end
 		) end
-	from allowed a, lateral (select count(*)::int as taken from picked where endpoint_id = a.endpoint_id) p
+	from (
+		select *, coalesce(cardinality(array_positions((select array_agg(endpoint_id) from picked), endpoint_id)), 0)
+			as taken
+		from allowed
+	) a
 	where l.endpoint_id = a.endpoint_id
 ), claimed as (
 	update deliveries d set

@@ -48,15 +48,15 @@ with locked as (
 update delivery_lanes l set due_at = least(l.due_at, clock_now()) from locked
 where l.endpoint_id = locked.endpoint_id`;
 
+// Each step of the walk looks its endpoint and its lane up by their keys: joined, they would be gone through for each.
 const sweepSql = `
 with recursive waiting as (${firstOf("waiting", "")}
 ), waiting_tests as (${firstOf("waiting_tests", onlyTests)}
 ), resting as materialized (
-	select w.* from webhook_endpoints e
-	join (select *, true as is_active from waiting union all select *, false from waiting_tests) w
-		on w.endpoint_id = e.id and w.is_active = e.is_active
-	join delivery_lanes l on l.endpoint_id = e.id
-	where w.next_attempt_at <= clock_now() and (l.due_at is null or l.due_at > w.next_attempt_at)
+	select * from (select *, true as is_active from waiting union all select *, false from waiting_tests) w
+	where next_attempt_at <= clock_now()
+		and is_active = (select is_active from webhook_endpoints where id = w.endpoint_id)
+		and (select due_at is null or due_at > w.next_attempt_at from delivery_lanes where endpoint_id = w.endpoint_id)
 ), lost as (
 	select endpoint_id from resting r where is_active and ${noneIsSent("")}
 	union all
