@@ -212,8 +212,9 @@ with given as (
 	where d.organization_id = g.organization_id and d.id = g.id and d.claim_id = g.claim_id and d.state = 'pending'
 	returning d.endpoint_id
 ), locked as (
-	select endpoint_id from delivery_lanes where endpoint_id in (select endpoint_id from released)
-	order by endpoint_id for update
+	select l.endpoint_id from (select distinct endpoint_id from released) r
+	join delivery_lanes l on l.endpoint_id = r.endpoint_id
+	order by l.endpoint_id for update of l
 )
 update delivery_lanes l set due_at = least(l.due_at, clock_now() + $4::float8 * interval '1 millisecond')
 from locked k where l.endpoint_id = k.endpoint_id`;

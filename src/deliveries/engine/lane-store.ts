@@ -49,6 +49,8 @@ update delivery_lanes l set due_at = least(l.due_at, clock_now()) from locked
 where l.endpoint_id = locked.endpoint_id`;
 
 // Each step of the walk looks its endpoint and its lane up by their keys: joined, they would be gone through for each.
+// What is found is kept as rows, and joined to be locked: of a lane that a claim changes meanwhile Postgres judges its
+// row again, and with `in (select …)` would walk anew for each.
 const sweepSql = `
 with recursive waiting as (${firstOf("waiting", "")}
 ), waiting_tests as (${firstOf("waiting_tests", onlyTests)}
@@ -57,13 +59,13 @@ with recursive waiting as (${firstOf("waiting", "")}
 	where next_attempt_at <= clock_now()
 		and is_active = (select is_active from webhook_endpoints where id = w.endpoint_id)
 		and (select due_at is null or due_at > w.next_attempt_at from delivery_lanes where endpoint_id = w.endpoint_id)
-), lost as (
+), lost as materialized (
 	select endpoint_id from resting r where is_active and ${noneIsSent("")}
 	union all
 	select endpoint_id from resting r where not is_active and ${noneIsSent(onlyTests)}
 ), locked as (
-	select endpoint_id from delivery_lanes where endpoint_id in (select endpoint_id from lost)
-	order by endpoint_id for update
+	select l.endpoint_id from lost join delivery_lanes l on l.endpoint_id = lost.endpoint_id
+	order by l.endpoint_id for update of l
 )
 update delivery_lanes l set due_at = clock_now()
 from locked k where l.endpoint_id = k.endpoint_id
