@@ -201,11 +201,14 @@ select integration_id as id from waiting
 where received_at < clock_now() - $1::float8 * interval '1 second'
 limit $2`;
 
+// By positions in the arrays, not by a join: that would find each row's partition as it runs, by which Postgres 18 may
+// crash when another transaction has changed a row (see `platform/db.ts`).
 const settleSql = `
 update inbound_webhooks w
-set state = o.state, error = o.error, processed_at = clock_now()
-from unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) as o(id, state, error, began)
-where w.integration_id = $1 and w.id = o.id and w.state = 'received' and w.processed_at is not distinct from o.began
+set state = ($3::text[])[array_position($2::uuid[], w.id)], error = ($4::text[])[array_position($2::uuid[], w.id)],
+	processed_at = clock_now()
+where w.integration_id = $1 and w.id = any ($2::uuid[]) and w.state = 'received'
+	and w.processed_at is not distinct from ($5::timestamptz[])[array_position($2::uuid[], w.id)]
 returning w.id`;
 
 /** Those that share no key with an earlier one, and for each of the others the one that it repeats. */
