@@ -195,15 +195,14 @@ describe("deleting a created project", () => {
 		expect((await server.call("GET", "/v1/projects", { key: tenant.key })).body.projects).toEqual([]);
 		expect(await eventTypes(server, tenant)).toContain("project.deleted");
 
-		await server.ctx.tasks.send("projects.drop_expired", {});
 		const standing = `select 1 as one from pg_database where datname = '${tenant.projectId}'`;
+		await dropExpired();
 		expect(await asSuperuser(standing)).toHaveLength(1);
 		await server.sql(
 			"update projects set deleted_at = deleted_at - interval '24 hours' where id is not null and deleted_at is not null",
 		);
-		const { dropExpiredProjects } = await import("../../src/projects/drop-expired-projects.ts");
-		await dropExpiredProjects(server.ctx);
-		await dropExpiredProjects(server.ctx);
+		await dropExpired();
+		await dropExpired();
 		expect(await asSuperuser(standing)).toHaveLength(0);
 		expect(await asSuperuser(`select 1 from pg_roles where rolname = '${tenant.projectId}'`)).toHaveLength(0);
 	});
@@ -230,3 +229,14 @@ describe("deleting a created project", () => {
 		expect(rows).toEqual([]);
 	});
 });
+
+/** Runs the task, of which one runs at a time, and waits until it has ended. */
+async function dropExpired(): Promise<void> {
+	const unended = () =>
+		server.sql(
+			"select 1 from pgboss.job where name = 'projects.drop_expired' and state in ('created', 'retry', 'active')",
+		);
+	await until(async () => (await unended()).length === 0);
+	await server.ctx.tasks.send("projects.drop_expired", {});
+	await until(async () => (await unended()).length === 0);
+}
