@@ -203,12 +203,8 @@ function resultOf(requested: RequestedChange, row: WrittenRow): ChangeResult {
 	switch (row.verdict) {
 		case "write":
 		case "again":
-			return {
-				...requested,
-				outcome: "changed",
-				kind: row.kind,
-				user: userAfter(requested.change, row.before),
-			};
+		case "overtaken":
+			return { ...requested, outcome: "changed", kind: row.kind, user: userAfter(requested.change, row) };
 		case "same":
 			return { ...requested, outcome: "unchanged" };
 		case "older":
@@ -221,10 +217,10 @@ function resultOf(requested: RequestedChange, row: WrittenRow): ChangeResult {
 	}
 }
 
-function userAfter(change: UserChange, before: Record<string, unknown> | null): SyncedUser {
-	if (change.kind !== "deleted") return { ...change.user, deletedAt: null };
+function userAfter(change: UserChange, { verdict, before }: WrittenRow): SyncedUser {
+	if (change.kind !== "deleted" && verdict !== "overtaken") return { ...change.user, deletedAt: null };
 	return {
-		id: change.userId,
+		id: userIdOf(change),
 		email: textOf(before?.email),
 		firstName: textOf(before?.first_name),
 		lastName: textOf(before?.last_name),
@@ -233,7 +229,7 @@ function userAfter(change: UserChange, before: Record<string, unknown> | null): 
 		createdAt: momentOf(before?.created_at),
 		updatedAt: momentOf(before?.updated_at),
 		lastSignInAt: momentOf(before?.last_sign_in_at),
-		deletedAt: change.version,
+		deletedAt: change.kind === "deleted" ? change.version : null,
 		raw: (before?.raw ?? null) as SyncedUser["raw"],
 	};
 }

@@ -1,5 +1,8 @@
-/** What became of one change. `again`: it was made before, by a process that died before it said so. */
-export type WriteVerdict = "write" | "again" | "same" | "older" | "final" | "held";
+/**
+ * What became of one change. `again`: it was made before, by a process that died before it said so. `overtaken`: a
+ * reading of all users wrote it before its event came, so that nobody was told of it.
+ */
+export type WriteVerdict = "write" | "again" | "overtaken" | "same" | "older" | "final" | "held";
 
 /** A change as the statement takes it. Moments are ISO 8601 text. */
 export type WantedRow = {
@@ -23,7 +26,7 @@ export type WrittenRow = {
 	user_id: string;
 	verdict: WriteVerdict;
 	kind: "created" | "updated" | "deleted";
-	/** The row as it was before, for what a deletion does not say. */
+	/** The row as it was before, for what a deletion does not say and for what a reading wrote. */
 	before: Record<string, unknown> | null;
 	/** The database's time, in milliseconds. */
 	at: number;
@@ -48,12 +51,24 @@ const setColumns = columns
 	.map((name) => `${name} = case when excluded.deleted_at is null then excluded.${name} else t.${name} end`)
 	.join(", ");
 
+/** How late an event may come: providers send again what was not taken for hours, or days. */
+const underwayDays = 3;
+
+/** A change that an event brings, and so young that the event may have been under way when the row was last written. */
+const young = (writtenAt: string) =>
+	`w.event_id is not null and w.version > ${writtenAt} - interval '${underwayDays} days'`;
+
 /**
  * Judges and writes changes to distinct users, in one statement. Whoever a backfill sees is noted as seen, also
  * where its row is newer; a user deleted because a backfill did not see it is revived by newer events alone. What
  * is noted of a provider that has left the project counts as not there: its users are free to be taken over. Run
  * it as the only writer. Rows are written in the order of their ids, so that it cannot wait in a ring with a
  * statement of the customer's.
+ *
+ * Nobody is told of what a backfill writes, so the event that brings the same, or something older, is still told, with
+ * the row as it stands. What was told last is the noted version, unless a backfill wrote it (rank 0): then `effects`
+ * holds it as `told`, a key that is no event's, or nothing was told.
+ *
  * $1 changes (WantedRow[] as jsonb), $2 provider, $3 whether deletions are final, $4 for a backfill the database's
  * time before the users were read, else null, $5 the smallest event id that may not be announced yet, or null, $6
  * the project's other providers.
@@ -64,9 +79,11 @@ with wanted as (
 		email text, first_name text, last_name text, username text, image_url text, created_at timestamptz,
 		updated_at timestamptz, last_sign_in_at timestamptz, raw jsonb)
 ), judged as (
-	select w.*, case when w.rank = 3 then to_jsonb(u) end as before,
+	select w.*, w.rank < 3 and w.version < s.version as is_older,
+		case when w.rank = 3 or (w.event_id is not null and s.rank = 0) then to_jsonb(u) end as before,
 		coalesce(s.effects ->> w.event_id, case
 			when w.rank = 3 then 'deleted'
+			when w.rank = 1 and s.rank = 0 then 'created'
 			when u.id is not null and u.deleted_at is null then 'updated'
 			else 'created'
 		end) as kind,
@@ -74,14 +91,18 @@ with wanted as (
 			when s.effects ? w.event_id then 'again'
 			when s.provider <> $2 then 'held'
 			when $3 and w.rank < 3 and (s.rank = 3 or (noted.rank is null and u.deleted_at is not null)) then 'final'
+			when w.rank < 3 and s.rank = 0 and u.id is not null and u.deleted_at is null and w.version < s.version
+				and (w.version > (s.effects ->> 'told')::timestamptz) is not false and ${young("s.written_at")} then 'overtaken'
 			when $4::timestamptz is null and w.rank < 3 and s.rank < 3 and u.deleted_at is not null
 				and w.version <= s.version then 'older'
 			when $4::timestamptz is null and not ($3 and w.rank = 3) and (w.version, w.rank) < (s.version, s.rank) then 'older'
 			when $4::timestamptz is not null and not (u.id is null and s.rank < 3) and (w.version < s.version
 				or (w.version = s.version and (s.rank = 3 or s.written_at >= $4::timestamptz))) then 'older'
-			when w.rank = 3 and u.deleted_at is not null then 'same'
+			when w.rank = 3 and u.deleted_at is not null
+				then case when s.rank < 3 and ${young("u.deleted_at")} then 'overtaken' else 'same' end
 			when w.rank < 3 and u.id is not null and u.deleted_at is null
-				and (${list("u.")}) is not distinct from (${list("w.")}) then 'same'
+				and (${list("u.")}) is not distinct from (${list("w.")})
+				then case when s.rank = 0 and ${young("s.written_at")} then 'overtaken' else 'same' end
 			else 'write'
 		end as verdict
 	from wanted w
@@ -96,22 +117,31 @@ with wanted as (
 	on conflict (id) do update set deleted_at = excluded.deleted_at, ${setColumns}
 ), noted as (
 	insert into capydb_auth.sync_state as t (user_id, provider, version, rank, effects, written_at)
-	select user_id, $2, version, rank,
-		case when verdict = 'write' and event_id is not null then jsonb_build_object(event_id, kind) else '{}' end,
+	select user_id, $2, version, case when verdict = 'overtaken' and is_older then 0 else rank end,
+		case when verdict in ('write', 'overtaken') and event_id is not null then jsonb_build_object(event_id, kind)
+			else '{}' end
+		|| case when verdict = 'overtaken' and is_older then jsonb_build_object('told', version) else '{}' end,
 		clock_timestamp()
 	from judged
-	where verdict in ('write', 'same') or (verdict = 'older' and $4::timestamptz is not null) order by user_id
+	where verdict in ('write', 'overtaken', 'same') or (verdict = 'older' and $4::timestamptz is not null) order by user_id
 	on conflict (user_id) do update set
 		provider = excluded.provider,
 		version = case when t.provider = excluded.provider
 			then greatest(t.version, excluded.version) else excluded.version end,
 		rank = case when t.provider = excluded.provider and excluded.version <= t.version
 			then greatest(t.rank, excluded.rank) else excluded.rank end,
-		effects = excluded.effects || (select coalesce(jsonb_object_agg(e.key, e.value), '{}')
+		effects = (select coalesce(jsonb_object_agg(e.key, e.value), '{}')
 			from jsonb_each(t.effects) e
-			where t.provider = excluded.provider and ($5::text is null or e.key collate "C" >= $5::text)),
+			where t.provider = excluded.provider and e.key <> 'told'
+				and ($5::text is null or e.key collate "C" >= $5::text))
+			|| case
+				when t.provider <> excluded.provider or excluded.rank > 0 then '{}'
+				when t.rank = 0 then jsonb_strip_nulls(jsonb_build_object('told', t.effects -> 'told'))
+				when excluded.version > t.version then jsonb_build_object('told', t.version)
+				else '{}' end
+			|| excluded.effects,
 		written_at = excluded.written_at
 )
-select user_id, verdict, kind, before,
+select user_id, verdict, kind, case when rank = 3 or verdict = 'overtaken' then before end as before,
 	(extract(epoch from clock_timestamp()) * 1000)::float8 as at
 from judged`;

@@ -45,6 +45,7 @@ describe("a random history of users", () => {
 		// Not always: a backfill at the end would hide what one before has spoiled.
 		if (random.chance(0.5)) await mirror.backfill();
 		await mirror.drain();
+		expect(mirror.unannounced()).toEqual([]);
 		const table = await readTable();
 		await emptySchema();
 		await apply(
@@ -68,6 +69,9 @@ function startMirror(random: Random, source: SimulatedProvider, provider: Provid
 	const arrived: UserChange[] = [];
 	let lastEvent = 0;
 	const said = new Map<string | null, string>();
+	/** By user, what was said last; and every moment of a user that was told. */
+	const lastSaid = new Map<string, string>();
+	const told = new Set<string>();
 
 	const arrive = (change: UserChange | undefined) => {
 		if (change === undefined) return;
@@ -84,8 +88,12 @@ function startMirror(random: Random, source: SimulatedProvider, provider: Provid
 		for (const result of await apply(provider, batch)) {
 			// A run that died before it announced anything hears the same when it is run again.
 			const before = said.get(result.eventId);
-			if (before !== undefined) expect(announcementOf(result)).toBe(before);
-			said.set(result.eventId, announcementOf(result));
+			const kind = announcementOf(result);
+			if (before !== undefined) expect(kind).toBe(before);
+			said.set(result.eventId, kind);
+			if (before !== undefined || kind === "nothing") continue;
+			lastSaid.set(userIdOf(result.change), kind);
+			told.add(momentOf(result.change));
 		}
 		if (!random.chance(0.3)) waiting.splice(0, batch.length);
 	};
@@ -120,6 +128,13 @@ function startMirror(random: Random, source: SimulatedProvider, provider: Provid
 			while (underway.length > 0) arrive(random.takeFrom(underway));
 			while (waiting.length > 0) await applySome(1 + random.below(20));
 		},
+		/** Users of whose last change nobody was told, also where a backfill wrote it first. One deletion is enough. */
+		unannounced: () => {
+			const last = new Map(source.history.map((change) => [userIdOf(change), change]));
+			return [...last].filter(([id, change]) =>
+				change.kind === "deleted" ? lastSaid.get(id) !== "deleted" : !told.has(momentOf(change)),
+			);
+		},
 	};
 }
 
@@ -139,6 +154,14 @@ async function applyPage(provider: Provider, page: ExternalUser[], readAt: Date)
 
 function announcementOf(result: ChangeResult): string {
 	return result.outcome === "changed" ? result.kind : "nothing";
+}
+
+function userIdOf(change: UserChange): string {
+	return change.kind === "deleted" ? change.userId : change.user.id;
+}
+
+function momentOf(change: UserChange): string {
+	return `${userIdOf(change)} at ${change.version.toISOString()}`;
 }
 
 function eventIdOf(position: number): string {
