@@ -17,6 +17,7 @@ export type Inbound = {
 
 const signingSecret = `whsec_${randomBytes(32).toString("base64")}`;
 const senders = 3;
+const readingEveryMs = 1_500;
 /** Over all loads of this process: Clerk gives the id of a deleted user to nobody else, and a deletion is final. */
 let lastGenerated = 1_000;
 
@@ -27,7 +28,10 @@ export async function connectClerk(site: Site, { key }: Tenant, projectId: strin
 	return job.id;
 }
 
-/** Changes users at Clerk without pause, and sends each change as Clerk's sender does: again until it is taken. */
+/**
+ * Changes users at Clerk without pause, and sends each change as Clerk's sender does: again until it is taken.
+ * Meanwhile all users are read again and again.
+ */
 export async function startInbound(
 	site: Site,
 	tenant: Tenant,
@@ -54,10 +58,15 @@ export async function startInbound(
 		takenIds.add(id);
 		await pause(20);
 	};
-	const repeat = async () => {
-		while (!isOver) await send();
+	const readAll = async () => {
+		const path = `/v1/projects/${projectId}/integrations/clerk/sync`;
+		await site.insist([202, 409], "POST", path, { key: tenant.key });
+		await pause(readingEveryMs);
 	};
-	const working = Promise.all(Array.from({ length: senders }, repeat));
+	const repeat = async (action: () => Promise<void>) => {
+		while (!isOver) await action();
+	};
+	const working = Promise.all([...Array.from({ length: senders }, () => send), readAll].map(repeat));
 	working.catch(() => undefined);
 	return {
 		projectId,
