@@ -61,6 +61,8 @@ const settleMarginMs = 15_000;
 /** What claims nothing. */
 const noLimits = { rows: 0, lanes: 0, endpointMax: 0, busy: [], fullOrganizations: [], leaseMs: 0 };
 const sweepMs = 5_000;
+/** Through the queue each poke is a task, which costs Postgres as much as the publish itself. */
+const remotePokeGapMs = 20;
 
 /** Puts the parts of the delivery engine together. */
 export function createEngine(options: EngineOptions): Engine {
@@ -102,7 +104,7 @@ export function createEngine(options: EngineOptions): Engine {
 	const waker = createWaker({
 		lanes,
 		log,
-		poke: runs ? dispatcher.poke : () => queue.tasks.send("deliveries.dispatch", {}),
+		...(runs ? { poke: dispatcher.poke, pokeGapMs: 0 } : pokeThroughQueue(queue)),
 	});
 	const sweeping = createLoop({
 		name: "delivery_sweep",
@@ -134,6 +136,10 @@ export function createEngine(options: EngineOptions): Engine {
 		loops: () => (runs ? { deliveries: dispatcher.isAlive(), delivery_sweep: sweeping.isAlive() } : {}),
 		load: () => ({ inFlight: dispatcher.inFlight(), unsettled: settler.waiting() }),
 	};
+}
+
+function pokeThroughQueue({ tasks }: EngineOptions["queue"]) {
+	return { poke: () => tasks.send("deliveries.dispatch", {}), pokeGapMs: remotePokeGapMs };
 }
 
 /** Every statement that sending needs, with nothing to do. */
