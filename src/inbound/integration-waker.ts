@@ -1,9 +1,13 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Context } from "../context.ts";
 import type { IntegrationId } from "../core/ids.ts";
 
+/** A task costs Postgres as much as storing a few webhooks, mostly to find that one is waiting already. */
+const gapMs = 10;
+
 /**
- * Returns a function that asks for an integration's webhooks to be applied, and does not wait for it. Requests of
- * one moment share one task. A lost one costs latency only: the sweep finds what waits.
+ * Returns a function that asks for an integration's webhooks to be applied, and does not wait for it. The first sends
+ * its task at once; those of the next 10 ms share one. A lost one costs latency only: the sweep finds what waits.
  */
 export function createIntegrationWaker(ctx: Pick<Context, "tasks" | "log">): (id: IntegrationId) => void {
 	/** Integrations whose task is being sent, and whether more came meanwhile. */
@@ -21,7 +25,8 @@ export function createIntegrationWaker(ctx: Pick<Context, "tasks" | "log">): (id
 			.catch((error: unknown) =>
 				ctx.log.warn({ integration_id: id, err: error }, "a webhook's task was not sent"),
 			)
-			.finally(() => {
+			.finally(async () => {
+				await pause(gapMs);
 				sending.delete(id);
 				if (state.again) wake(id);
 			});
