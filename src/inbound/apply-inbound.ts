@@ -102,7 +102,9 @@ async function applyBatch(
 	);
 	const { project, provider } = target;
 	const others = await otherProviders(ctx, target.integration);
-	const applied = await applyUserChanges(ctx, { project, provider, others, changes, readAt: null });
+	const newsSince = target.integration.createdAt;
+	const input = { project, provider, others, changes, readAt: null, newsSince };
+	const applied = await applyUserChanges(ctx, input);
 	const { results } = applied;
 	// What the customer dropped is more than these changes bring back.
 	if (applied.wereMissing) {

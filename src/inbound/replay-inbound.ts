@@ -9,7 +9,8 @@ import type { InboundWebhook } from "./inbound-webhook.ts";
 
 /**
  * Lets a stored event take effect once more, under the same rules of order: one that changes nothing is not
- * announced. Throws a 404 without such an event, a 409 while the integration is disabled.
+ * announced, unless a backfill alone has brought the change. Throws a 404 without such an event, a 409 while the
+ * integration is disabled.
  */
 export async function replayInbound(
 	ctx: Pick<Context, "transaction">,

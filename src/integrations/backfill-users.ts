@@ -186,7 +186,8 @@ async function writePages(
 	const others = await otherProviders(ctx, { projectId: project.id, provider: provider.id });
 	// The earliest time serves for all: what was written later than that stays.
 	const readAt = pages[0]?.readAt ?? null;
-	const written = await applyUserChanges(ctx, { project, provider, others, changes, readAt, onSent });
+	const input = { project, provider, others, changes, readAt, newsSince: null, onSent };
+	const written = await applyUserChanges(ctx, input);
 	const refused = written.results.filter(({ outcome }) => outcome === "unwritable");
 	if (changes.length > 0 && refused.length === written.results.length) {
 		throw new ProjectDatabaseError("failed", "The project's database takes no rows into capydb_auth.users.");

@@ -38,6 +38,8 @@ type Input = {
 	changes: readonly RequestedChange[];
 	/** For a backfill, the project database's time before the users were read: what was written later stays. */
 	readAt: Date | null;
+	/** When the provider was connected; what changed before and a backfill has written is told to nobody. Null for one. */
+	newsSince: Date | null;
 	/** Called when the database has something to do, and this process has time. */
 	onSent?: () => void;
 };
@@ -173,10 +175,11 @@ async function write(
 	changes: RequestedChange[],
 	floor: string | null,
 ): Promise<Written> {
-	const { provider, others, readAt, onSent } = input;
+	const { provider, others, readAt, newsSince, onSent } = input;
 	const wanted = asJsonb(changes.map((requested) => requested.row ?? Buffer.from(rowOf(requested))));
 	const since = readAt?.toISOString() ?? null;
-	const values = [wanted, provider.id, provider.deletesAreFinal, since, floor, [...others]];
+	const news = newsSince?.toISOString() ?? null;
+	const values = [wanted, provider.id, provider.deletesAreFinal, since, floor, [...others], news];
 	const rows = await useProjectDatabase(ctx, input.project, (client) =>
 		asOnlyWriter(client, () => {
 			const writing = client.query<WrittenRow>(writeUsersSql, values);
@@ -217,8 +220,9 @@ function resultOf(requested: RequestedChange, row: WrittenRow): ChangeResult {
 	}
 }
 
-function userAfter(change: UserChange, { verdict, before }: WrittenRow): SyncedUser {
-	if (change.kind !== "deleted" && verdict !== "overtaken") return { ...change.user, deletedAt: null };
+/** What is older than what a backfill wrote is not shown as the present. */
+function userAfter(change: UserChange, { before }: WrittenRow): SyncedUser {
+	if (change.kind !== "deleted" && before === null) return { ...change.user, deletedAt: null };
 	return {
 		id: userIdOf(change),
 		email: textOf(before?.email),

@@ -26,7 +26,7 @@ export type WrittenRow = {
 	user_id: string;
 	verdict: WriteVerdict;
 	kind: "created" | "updated" | "deleted";
-	/** The row as it was before, for what a deletion does not say and for what a reading wrote. */
+	/** The row as it was before, for what a deletion does not say and where a backfill wrote it. */
 	before: Record<string, unknown> | null;
 	/** The database's time, in milliseconds. */
 	at: number;
@@ -51,12 +51,7 @@ const setColumns = columns
 	.map((name) => `${name} = case when excluded.deleted_at is null then excluded.${name} else t.${name} end`)
 	.join(", ");
 
-/** How late an event may come: providers send again what was not taken for hours, or days. */
-const underwayDays = 3;
-
-/** A change that an event brings, and so young that the event may have been under way when the row was last written. */
-const young = (writtenAt: string) =>
-	`w.event_id is not null and w.version > ${writtenAt} - interval '${underwayDays} days'`;
+const isNews = "w.event_id is not null and w.version >= $7::timestamptz";
 
 /**
  * Judges and writes changes to distinct users, in one statement. Whoever a backfill sees is noted as seen, also
@@ -66,12 +61,13 @@ const young = (writtenAt: string) =>
  * statement of the customer's.
  *
  * Nobody is told of what a backfill writes, so the event that brings the same, or something older, is still told, with
- * the row as it stands. What was told last is the noted version, unless a backfill wrote it (rank 0): then `effects`
- * holds it as `told`, a key that is no event's, or nothing was told.
+ * the row as it stands, unless the change is older than $7. What was told last is the noted version, unless a backfill
+ * wrote it (rank 0): then `effects` holds it as `told`, a key that is no event's, or nothing was told. Of a user who is
+ * no older than $7 the first that is told is the creation.
  *
  * $1 changes (WantedRow[] as jsonb), $2 provider, $3 whether deletions are final, $4 for a backfill the database's
  * time before the users were read, else null, $5 the smallest event id that may not be announced yet, or null, $6
- * the project's other providers.
+ * the project's other providers, $7 when the provider was connected.
  */
 export const writeUsersSql = `
 with wanted as (
@@ -79,11 +75,13 @@ with wanted as (
 		email text, first_name text, last_name text, username text, image_url text, created_at timestamptz,
 		updated_at timestamptz, last_sign_in_at timestamptz, raw jsonb)
 ), judged as (
-	select w.*, w.rank < 3 and w.version < s.version as is_older,
-		case when w.rank = 3 or (w.event_id is not null and s.rank = 0) then to_jsonb(u) end as before,
+	select w.*, s.rank as noted_rank, w.rank < 3 and w.version < s.version as is_older,
+		case when w.rank = 3 or (w.event_id is not null and s.rank = 0 and u.deleted_at is null) then to_jsonb(u) end
+			as before,
 		coalesce(s.effects ->> w.event_id, case
 			when w.rank = 3 then 'deleted'
-			when w.rank = 1 and s.rank = 0 then 'created'
+			when s.rank = 0 and not s.effects ? 'told' and w.version <= s.version
+				and (w.rank = 1 or u.created_at >= $7::timestamptz) then 'created'
 			when u.id is not null and u.deleted_at is null then 'updated'
 			else 'created'
 		end) as kind,
@@ -92,17 +90,17 @@ with wanted as (
 			when s.provider <> $2 then 'held'
 			when $3 and w.rank < 3 and (s.rank = 3 or (noted.rank is null and u.deleted_at is not null)) then 'final'
 			when w.rank < 3 and s.rank = 0 and u.id is not null and u.deleted_at is null and w.version < s.version
-				and (w.version > (s.effects ->> 'told')::timestamptz) is not false and ${young("s.written_at")} then 'overtaken'
+				and (w.version > (s.effects ->> 'told')::timestamptz) is not false and ${isNews} then 'overtaken'
 			when $4::timestamptz is null and w.rank < 3 and s.rank < 3 and u.deleted_at is not null
 				and w.version <= s.version then 'older'
 			when $4::timestamptz is null and not ($3 and w.rank = 3) and (w.version, w.rank) < (s.version, s.rank) then 'older'
 			when $4::timestamptz is not null and not (u.id is null and s.rank < 3) and (w.version < s.version
 				or (w.version = s.version and (s.rank = 3 or s.written_at >= $4::timestamptz))) then 'older'
 			when w.rank = 3 and u.deleted_at is not null
-				then case when s.rank < 3 and ${young("u.deleted_at")} then 'overtaken' else 'same' end
+				then case when s.rank < 3 and ${isNews} then 'overtaken' else 'same' end
 			when w.rank < 3 and u.id is not null and u.deleted_at is null
 				and (${list("u.")}) is not distinct from (${list("w.")})
-				then case when s.rank = 0 and ${young("s.written_at")} then 'overtaken' else 'same' end
+				then case when s.rank = 0 and ${isNews} then 'overtaken' else 'same' end
 			else 'write'
 		end as verdict
 	from wanted w
@@ -117,7 +115,12 @@ with wanted as (
 	on conflict (id) do update set deleted_at = excluded.deleted_at, ${setColumns}
 ), noted as (
 	insert into capydb_auth.sync_state as t (user_id, provider, version, rank, effects, written_at)
-	select user_id, $2, version, case when verdict = 'overtaken' and is_older then 0 else rank end,
+	select user_id, $2, version,
+		case
+			when verdict = 'overtaken' and is_older then 0
+			when verdict = 'same' and event_id is null and noted_rank < 3 then noted_rank
+			else rank
+		end,
 		case when verdict in ('write', 'overtaken') and event_id is not null then jsonb_build_object(event_id, kind)
 			else '{}' end
 		|| case when verdict = 'overtaken' and is_older then jsonb_build_object('told', version) else '{}' end,
@@ -140,8 +143,8 @@ with wanted as (
 				when excluded.version > t.version then jsonb_build_object('told', t.version)
 				else '{}' end
 			|| excluded.effects,
-		written_at = excluded.written_at
+		written_at = case when excluded.effects ? 'told' then t.written_at else excluded.written_at end
 )
-select user_id, verdict, kind, case when rank = 3 or verdict = 'overtaken' then before end as before,
+select user_id, verdict, kind, case when rank = 3 or verdict in ('overtaken', 'again') then before end as before,
 	(extract(epoch from clock_timestamp()) * 1000)::float8 as at
 from judged`;

@@ -12,8 +12,8 @@ import {
 
 describe("a webhook that comes after a backfill has read what it tells", () => {
 	it("announces the update, once", async () => {
-		const started = await startedWith(userWith({ first_name: "Before", updated_at: minutesAgo(9) }));
-		const after = { ...started.user, first_name: "After", updated_at: minutesAgo(1) };
+		const started = await startedWith(userWith({ first_name: "Before", updated_at: later(0) }));
+		const after = { ...started.user, first_name: "After", updated_at: later(1) };
 		await backfill(started, after);
 		for (const count of [1, 2]) {
 			await send(started, "user.updated", after);
@@ -24,8 +24,8 @@ describe("a webhook that comes after a backfill has read what it tells", () => {
 
 	it("announces the creation and the update of a user that was new and changed", async () => {
 		const started = await startedWith();
-		const user = userWith({ first_name: "Created", created_at: minutesAgo(3), updated_at: minutesAgo(3) });
-		const after = { ...user, first_name: "Updated", updated_at: minutesAgo(1) };
+		const user = userWith({ first_name: "Created", created_at: later(1), updated_at: later(1) });
+		const after = { ...user, first_name: "Updated", updated_at: later(2) };
 		await backfill(started, after);
 		await send(started, "user.created", user);
 		await settledInbound(started.server, 1);
@@ -37,11 +37,11 @@ describe("a webhook that comes after a backfill has read what it tells", () => {
 
 	it("announces neither again when their order was another and they had been told before", async () => {
 		const started = await startedWith();
-		const user = userWith({ first_name: "Created", created_at: minutesAgo(5), updated_at: minutesAgo(5) });
-		const second = { ...user, first_name: "Second", updated_at: minutesAgo(3) };
+		const user = userWith({ first_name: "Created", created_at: later(1), updated_at: later(1) });
+		const second = { ...user, first_name: "Second", updated_at: later(2) };
 		await send(started, "user.updated", second);
 		await settledInbound(started.server, 1);
-		await backfill(started, { ...second, first_name: "Third", updated_at: minutesAgo(1) });
+		await backfill(started, { ...second, first_name: "Third", updated_at: later(3) });
 		await send(started, "user.created", user);
 		await send(started, "user.updated", second);
 		const rows = await settledInbound(started.server, 3);
@@ -60,15 +60,28 @@ describe("a webhook that comes after a backfill has read what it tells", () => {
 		expect(await announced(started)).toEqual(["user.deleted Gone"]);
 	});
 
-	it("announces nothing that is days old by then, as what was read when the provider was connected", async () => {
-		const started = await startedWith(userWith({ updated_at: minutesAgo(4 * 24 * 60) }));
+	it("announces the creation of a user that it has not told of, whichever of its webhooks comes first", async () => {
+		const started = await startedWith();
+		const user = userWith({ first_name: "Created", created_at: later(1), updated_at: later(1) });
+		const after = { ...user, first_name: "Updated", updated_at: later(2) };
+		await backfill(started, after);
+		await send(started, "user.updated", after);
+		await settledInbound(started.server, 1);
+		await send(started, "user.created", user);
+		await settledInbound(started.server, 2);
+		expect(await announced(started)).toEqual(["user.created Updated"]);
+	});
+
+	it("announces nothing that changed before the provider was connected", async () => {
+		const started = await startedWith(userWith({ updated_at: Date.now() - 60_000 }));
 		await send(started, "user.updated", started.user);
 		await settledInbound(started.server, 1);
 		expect(await announced(started)).toEqual([]);
 	});
 });
 
-const minutesAgo = (minutes: number) => Date.now() - minutes * 60_000;
+/** Later than whatever has happened by now, in this order. */
+const later = (order: number) => Date.now() + order * 1_000;
 
 function userWith(changes: Partial<ClerkUser>): ClerkUser {
 	return { ...generateUser(0), ...changes };

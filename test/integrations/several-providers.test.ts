@@ -48,7 +48,8 @@ async function connectAnother({ server, tenant }: ClerkServer, ids: readonly str
 			},
 		},
 	}));
-	await applyUserChanges(server.ctx, { project, provider: auth0, others: ["clerk"], changes, readAt: null });
+	const settings = { provider: auth0, others: ["clerk"], readAt: null, newsSince: null };
+	await applyUserChanges(server.ctx, { project, changes, ...settings });
 }
 
 const leave = ({ server, tenant }: ClerkServer) =>

@@ -3,7 +3,7 @@ import type { ProjectId } from "../../src/core/ids.ts";
 import type { Project } from "../../src/projects/project.ts";
 import { useProjectDatabase } from "../../src/projects/use-project-database.ts";
 import type { UserChange } from "../../src/providers/provider.ts";
-import { applyUserChanges } from "../../src/user-sync/apply-user-changes.ts";
+import { applyUserChanges, type RequestedChange } from "../../src/user-sync/apply-user-changes.ts";
 import { ensureAuthSchema } from "../../src/user-sync/ensure-auth-schema.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
 
@@ -61,9 +61,22 @@ async function apply(changes: UserChange[], provider = auth0, readAt: Date | nul
 		change: each,
 		eventId: readAt === null ? `inb_${String(++lastEvent).padStart(6, "0")}` : null,
 	}));
-	const input = { project, provider, others: others ?? othersOf(provider), changes: requested, readAt };
-	const { results } = await applyUserChanges(server.ctx, input);
+	const results = await applyAll(requested, { provider, others: others ?? othersOf(provider), readAt });
 	return results.map((result) => (result.outcome === "changed" ? result.kind : result.outcome));
+}
+
+async function applyAll(
+	changes: RequestedChange[],
+	settings = { provider: auth0, others: [] as string[], readAt: null as Date | null },
+) {
+	const input = { project, changes, newsSince: at(0), ...settings };
+	return (await applyUserChanges(server.ctx, input)).results;
+}
+
+/** What is announced: each kind with the name that is shown. */
+async function announced(changes: RequestedChange[]) {
+	const results = await applyAll(changes);
+	return results.map((result) => "kind" in result && `${result.kind}: ${result.user.firstName}`);
 }
 
 async function row() {
@@ -171,11 +184,9 @@ describe("a webhook's change", () => {
 			change: each,
 			eventId: `inb_again_${index}`,
 		}));
-		const input = { project, provider: auth0, others: [], changes: requested, readAt: null };
-		const kinds = async () =>
-			(await applyUserChanges(server.ctx, input)).results.map((result) => "kind" in result && result.kind);
-		expect(await kinds()).toEqual(["created", "updated"]);
-		expect(await kinds()).toEqual(["created", "updated"]);
+		const answer = ["created: created 1", "updated: updated 2"];
+		expect(await announced(requested)).toEqual(answer);
+		expect(await announced(requested)).toEqual(answer);
 		expect(await row()).toBe("updated 2");
 		// Once later events have come, what was settled is forgotten, and the row stays as it is.
 		expect(await apply([change("updated", 3)])).toEqual(["updated"]);
@@ -227,11 +238,7 @@ describe("a user of a provider that has left the project", () => {
 	it("gives the same answer again to an event that is applied again", async () => {
 		await apply([change("created", 9)], clerk);
 		const changes = [{ change: change("updated", 1), eventId: "inb_taken_over" }];
-		const input = { project, provider: auth0, others: [], changes, readAt: null };
-		for (let time = 0; time < 2; time++) {
-			const { results } = await applyUserChanges(server.ctx, input);
-			expect(results).toMatchObject([{ outcome: "changed", kind: "updated" }]);
-		}
+		for (let time = 0; time < 2; time++) expect(await announced(changes)).toEqual(["updated: updated 1"]);
 	});
 });
 
@@ -268,11 +275,9 @@ describe("a backfill's change", () => {
 
 	it("keeps what a webhook still has to announce", async () => {
 		const webhook = [{ change: change("created", 1), eventId: "inb_still_to_say" }];
-		const input = { project, provider: auth0, others: [], changes: webhook, readAt: null };
-		await applyUserChanges(server.ctx, input);
+		await applyAll(webhook);
 		await apply([change("updated", 2)], auth0, await now());
-		const { results } = await applyUserChanges(server.ctx, input);
-		expect(results).toMatchObject([{ outcome: "changed", kind: "created" }]);
+		expect(await announced(webhook)).toEqual(["created: updated 2"]);
 		expect(await row()).toBe("updated 2");
 	});
 });

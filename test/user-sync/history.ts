@@ -31,8 +31,7 @@ export type SimulatedProvider = {
 	page(after: ExternalUser | null, size: number): ExternalUser[];
 };
 
-/** Young: an event that comes days after its change is not waited for. */
-const beganAtMs = Date.now();
+const beganAtMs = Date.UTC(2026, 0, 1);
 const ranks = { created: 1, updated: 2, deleted: 3 } as const;
 
 /**

@@ -139,7 +139,7 @@ function startMirror(random: Random, source: SimulatedProvider, provider: Provid
 }
 
 async function apply(provider: Provider, changes: RequestedChange[]): Promise<ChangeResult[]> {
-	const input = { project, provider, others: [], changes, readAt: null };
+	const input = { project, provider, others: [], changes, readAt: null, newsSince: new Date(0) };
 	return (await applyUserChanges(server.ctx, input)).results;
 }
 
@@ -148,7 +148,8 @@ async function applyPage(provider: Provider, page: ExternalUser[], readAt: Date)
 		change: { kind: "updated" as const, user, version: user.updatedAt ?? readAt },
 		eventId: null,
 	}));
-	const { at } = await applyUserChanges(server.ctx, { project, provider, others: [], changes, readAt });
+	const input = { project, provider, others: [], changes, readAt, newsSince: null };
+	const { at } = await applyUserChanges(server.ctx, input);
 	return at;
 }
 
