@@ -91,14 +91,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
 /** One turn: how long to rest before the next. */
 async function turn(
-	{ claims, settler, leaseMs, endpointConcurrency }: DispatcherOptions,
+	{ claims, settler, leaseMs, endpointConcurrency, log }: DispatcherOptions,
 	book: FlightBook,
 	flights: Flights,
 	bell: Bell,
 ): Promise<number> {
-	const nowMs = performance.now();
-	await claims.release(book.takeStale(nowMs));
-	const limits = book.limits(nowMs);
+	await claims.release(book.takeStale(performance.now()));
+	const askedMs = performance.now();
+	const limits = book.limits(askedMs);
 	if (limits === null || settler.waiting() > unsettledMax) return refillMs;
 	const claimed = await claims.claim(randomUUID(), {
 		...limits,
@@ -106,7 +106,12 @@ async function turn(
 		endpointMax: endpointConcurrency,
 		leaseMs,
 	});
-	book.hold(claimed, nowMs);
+	const answeredMs = performance.now();
+	if (book.hold(claimed, { askedMs, answeredMs }))
+		log.warn(
+			{ ms: Math.round(answeredMs - askedMs), rows: claimed.length },
+			"claiming due deliveries is slow",
+		);
 	if (bell.isOver()) return 0;
 	flights.launch();
 	if (claimed.length > 0) return refillMs;

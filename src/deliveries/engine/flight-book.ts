@@ -3,8 +3,11 @@ import type { ClaimedDelivery, ClaimLimits } from "./claim-store.ts";
 
 /** Who has how many requests in flight, and what is claimed and waits for its turn to be sent. */
 export type FlightBook = {
-	/** Puts claimed deliveries in line. `atMs`: when they were asked for; what they say of their endpoint is as old. */
-	hold(deliveries: readonly ClaimedDelivery[], atMs: number): void;
+	/**
+	 * Puts in line what the last claim took; what it says of its endpoints is as old as its question. True for a claim
+	 * so slow that it is to be told of, once a minute at most.
+	 */
+	hold(deliveries: readonly ClaimedDelivery[], claim: { askedMs: number; answeredMs: number }): boolean;
 	/** The next to be sent, counted as in flight from now on; undefined when none may go. */
 	next(nowMs: number): ClaimedDelivery | undefined;
 	/** What was not sent says nothing of what its endpoint can take. */
@@ -27,6 +30,18 @@ const aheadMs = 50;
 const aheadMax = 500;
 /** Short of the second within which an endpoint's changes take effect. */
 const staleMs = 500;
+/** A claim that took longer leaves little time for sending what it took. */
+const slowMs = 250;
+const slowToldMs = 60_000;
+/**
+ * A slow claim with larger payloads is followed by one for half as many rows. Of less it was not the rows that took
+ * long: fewer would take as long, and be all that is sent meanwhile. `rowsMin` of the largest are no more than this.
+ */
+const heavyBytes = 4 * 1024 * 1024;
+/** However slow its claim was, each delivery may be sent for this long: else none ever was where all claims are slow. */
+const chanceMs = 100;
+/** Not after a claim that was slower still: the lease, which began with it, has to outlast the attempt and its result. */
+const latestMs = 5_000;
 /** While slots are free, other lanes are looked at even if much is waiting. */
 const rowsMin = 16;
 /** An organization may hold at most this many times the slots that are free: no one can hold them all. */
@@ -46,6 +61,11 @@ type Book = Room & {
 	/** Endpoints that are left alone, and until when. */
 	resting: Map<EndpointId, number>;
 	spanBeganMs: number;
+	/** What the last claim was allowed, and what the next may be: infinite unless payloads made claims slow. */
+	rowsAsked: number;
+	rowsMax: number;
+	/** When a slow claim was last told of. */
+	toldMs: number;
 };
 
 /**
@@ -63,10 +83,19 @@ export function createFlightBook(room: Room): FlightBook {
 		stale: [],
 		resting: new Map(),
 		spanBeganMs: 0,
+		rowsAsked: rowsMin,
+		rowsMax: Number.POSITIVE_INFINITY,
+		toldMs: Number.NEGATIVE_INFINITY,
 	};
 	return {
-		hold: (deliveries, atMs) => {
+		hold: (deliveries, { askedMs, answeredMs }) => {
+			const tookMs = answeredMs - askedMs;
+			const atMs = tookMs > latestMs ? askedMs : Math.max(askedMs, answeredMs - staleMs + chanceMs);
 			for (const delivery of deliveries) hold(book, { delivery, atMs });
+			boundRows(book, tookMs > slowMs && isHeavy(deliveries));
+			if (tookMs <= slowMs || answeredMs - book.toldMs < slowToldMs) return false;
+			book.toldMs = answeredMs;
+			return true;
 		},
 		next: (nowMs) => next(book, nowMs),
 		land: (delivery, wasSent) => land(book, delivery, wasSent),
@@ -110,6 +139,17 @@ function queue({ endpointMax, turns }: Book, line: Line): void {
 
 function change({ total }: Book, line: Line, what: keyof Tally, by: number): void {
 	for (const tally of [total, line.organization, line]) tally[what] += by;
+}
+
+function isHeavy(deliveries: readonly ClaimedDelivery[]): boolean {
+	return deliveries.reduce((sum, { payload }) => sum + (payload?.length ?? 0), 0) > heavyBytes;
+}
+
+/** Halves what is asked for next, or doubles it back until it is as much as ever. */
+function boundRows(book: Book, isTooMuch: boolean): void {
+	if (isTooMuch) book.rowsMax = Math.max(rowsMin, Math.floor(book.rowsAsked / 2));
+	else if (book.rowsMax < book.concurrency + aheadMax) book.rowsMax *= 2;
+	else book.rowsMax = Number.POSITIVE_INFINITY;
 }
 
 function next(book: Book, nowMs: number): ClaimedDelivery | undefined {
@@ -180,7 +220,8 @@ function limits(book: Book, nowMs: number) {
 		(each) => each.inFlight + each.waiting >= free * shareOfFree + pace(each),
 	);
 	const fullOrganizations = full.map(({ id }) => id);
-	return { rows: Math.max(rowsMin, wanted), busy, fullOrganizations };
+	book.rowsAsked = Math.min(book.rowsMax, Math.max(rowsMin, wanted));
+	return { rows: book.rowsAsked, busy, fullOrganizations };
 }
 
 /** What was sent in a span, the present or the last one, is what the next is expected to send. */
