@@ -196,7 +196,13 @@ async function postpone(ctx: Context, integration: Integration, error: Error): P
 		{ integration_id: integration.id, wait_seconds: waitSeconds, err: error },
 		"webhooks have to wait",
 	);
-	await ctx.stores.integrations.report(integration.id, { set: { applyError: error.message, applyFailures } });
-	const options = { startAfterSeconds: waitSeconds, singletonKey: integration.id };
-	await ctx.tasks.send("inbound.apply", { integrationId: integration.id }, options);
+	// What a webhook or the sweep sent while this ran would else begin at once, and so on after each failure.
+	const options = { startAfterSeconds: waitSeconds, singletonKey: integration.id, movesWaiting: true };
+	// Together, so that whoever sees the error and mends it finds the task, and can have it run at once.
+	await ctx.transaction(async (tx) => {
+		await tx.stores.integrations.report(integration.id, {
+			set: { applyError: error.message, applyFailures },
+		});
+		await tx.tasks.send("inbound.apply", { integrationId: integration.id }, options);
+	});
 }

@@ -43,6 +43,10 @@ export async function connectIntegration(
 			},
 			{ drop: ["lastError", "applyError", "applyFailures", "heldChanges", "refusedChanges"] },
 		);
+		if (found.status.applyError !== undefined) {
+			const options = { singletonKey: found.id, movesWaiting: true };
+			await tx.tasks.send("inbound.apply", { integrationId: found.id }, options);
+		}
 		const job = await enqueueBackfill(tx, integration);
 		await announceConnected(ctx, tx, integration, actor);
 		return { integration, job };

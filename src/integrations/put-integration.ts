@@ -45,7 +45,8 @@ export async function putIntegration(
 		const status = statusOf(checked, found.state === "error" && state !== "error");
 		const integration = await tx.stores.integrations.update(found.id, { ...changes, state }, status);
 		const task = followUp(provider, integration);
-		if (task !== null) await tx.tasks.send(task, { integrationId: found.id }, { singletonKey: found.id });
+		const options = { singletonKey: found.id, movesWaiting: task === "inbound.apply" };
+		if (task !== null) await tx.tasks.send(task, { integrationId: found.id }, options);
 		if (found.state === "pending" && state === "active") {
 			await publishEvents(tx, [integrationEvent(ctx, integration, "integration.connected")]);
 		}
@@ -137,8 +138,8 @@ function isReady({ kind }: Pick<Provider, "kind">, after: Integration): boolean 
 	return isUsable(after) && after.status.schemaReadyAt !== undefined;
 }
 
-/** What brings the change about: the schema of users, or hook and variables at the platform. */
-function followUp({ kind }: Pick<Provider, "kind">, { state }: Integration) {
+/** What brings the change about: schema and webhooks of users, or hook and variables at the platform. */
+function followUp({ kind }: Pick<Provider, "kind">, { state, status }: Integration) {
 	if (kind === "deployment") return state === "pending" ? null : "integrations.reconcile";
-	return state === "pending" ? "inbound.apply" : null;
+	return state === "pending" || status.applyError !== undefined ? "inbound.apply" : null;
 }

@@ -9,6 +9,8 @@ export type SendOptions = {
 	startAfterSeconds?: number;
 	/** Of tasks with one key, one runs at a time; the policy `short` lets one of them wait at most. */
 	singletonKey?: string;
+	/** Those that wait under the key are moved to this one's time. Else this one is dropped when one waits. */
+	movesWaiting?: boolean;
 };
 
 /** Sends tasks; bound to the pool or to one transaction. */
@@ -83,12 +85,18 @@ export function createQueue<TaskData>(options: QueueOptions): Queue<TaskData> {
 	boss.on("warning", (warning) => options.log.warn({ warning: warning.message }, "the queue warned"));
 	let running = false;
 	const send = (db: ReturnType<typeof fromDrizzle> | undefined): Tasks<TaskData> => ({
-		send: async (name, data, { startAfterSeconds, singletonKey } = {}) => {
+		send: async (name, data, { startAfterSeconds, singletonKey, movesWaiting } = {}) => {
+			const within = db === undefined ? {} : { db };
+			const startAfter = Math.ceil(startAfterSeconds ?? 0);
 			await boss.send(name, withTrace(data, options.tracing), {
-				...(startAfterSeconds === undefined ? {} : { startAfter: Math.ceil(startAfterSeconds) }),
+				startAfter,
 				...(singletonKey === undefined ? {} : { singletonKey, group: { id: singletonKey } }),
-				...(db === undefined ? {} : { db }),
+				...within,
 			});
+			if (movesWaiting && singletonKey !== undefined) {
+				// All: beside the one that the policy `short` lets wait there may be some that are to be retried.
+				await boss.update(name, undefined, { singletonKey, match: "all", startAfter, ...within });
+			}
 		},
 	});
 	return {

@@ -38,14 +38,7 @@ const byStatement = (name: string, shown: RegExp, begin: string, end: string): T
 const byDatabase = (name: string, shown: RegExp, begin: string, end: string): Trouble => ({
 	name,
 	shown,
-	make: async (started) => {
-		const { server } = started;
-		const database = await databaseName(started);
-		await server.sql(`alter database "${database}" ${begin}`);
-		const theirs = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1";
-		await server.sql(theirs, [database]);
-		return () => server.sql(`alter database "${database}" ${end}`);
-	},
+	make: (started) => alterDatabase(started, begin, end),
 });
 
 const altered = /^The tables of capydb_auth were altered/;
@@ -127,6 +120,46 @@ describe.each(troubles)("while the project's database $name", ({ shown, make }) 
 	});
 });
 
+describe("what comes while the project's database is away", () => {
+	it("does not shorten the wait before the next try, and all of it takes effect when the database is back", async () => {
+		const started = await startClerkServer(0);
+		const { server } = started;
+		await connect(started);
+		await noteFailures(started);
+		const end = await takeAway(started);
+		const failures = () => server.sql<{ waited: number }>("select waited from failures order by at");
+		let sent = 0;
+		const enough = async () => {
+			await send(started, "user.created", newUser());
+			sent += 1;
+			return (await failures()).length >= 3;
+		};
+		await until(enough, { everyMs: 30 });
+		const [, second, third] = await failures();
+		expect(second?.waited).toBeGreaterThanOrEqual(2);
+		expect(third?.waited).toBeGreaterThanOrEqual(4);
+		await end();
+		const rows = await settledInbound(server, sent);
+		expect(rows.map(({ state }) => state)).toEqual(Array(sent).fill("processed"));
+	});
+
+	it("takes effect at once when the customer connects again after mending it", async () => {
+		const started = await startClerkServer(0);
+		const { server, tenant } = started;
+		await connect(started);
+		// As after hours: the next try comes in a minute.
+		await server.sql(`update integrations set status = status || '{"applyFailures": 10}'`);
+		const end = await takeAway(started);
+		await send(started, "user.created", newUser());
+		await until(async () => (await getIntegration(server, tenant)).config.last_error);
+		await end();
+		await connect(started);
+		const connectedAt = Date.now();
+		await settledInbound(server, 1);
+		expect(Date.now() - connectedAt).toBeLessThan(30_000);
+	});
+});
+
 describe("what the customer did to the tables", () => {
 	it("is mended when the schema was dropped: all users come back, not only those of the webhooks", async () => {
 		const started = await startClerkServer(5);
@@ -177,6 +210,37 @@ async function lockUsers(started: ClerkServer): Promise<() => Promise<void>> {
 	await client.query("begin");
 	await client.query("lock table capydb_auth.users in access exclusive mode");
 	return () => client.end();
+}
+
+/** As `byDatabase` says; returns what ends it. */
+async function alterDatabase(
+	started: ClerkServer,
+	begin: string,
+	end: string,
+): Promise<() => Promise<unknown>> {
+	const { server } = started;
+	const database = await databaseName(started);
+	await server.sql(`alter database "${database}" ${begin}`);
+	const theirs = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1";
+	await server.sql(theirs, [database]);
+	return () => server.sql(`alter database "${database}" ${end}`);
+}
+
+function takeAway(started: ClerkServer): Promise<() => Promise<unknown>> {
+	return alterDatabase(started, "allow_connections false", "allow_connections true");
+}
+
+/** Notes each try that failed, in seconds since the one before, and lets more come before the next is asked for. */
+async function noteFailures({ server }: ClerkServer): Promise<void> {
+	await server.sql("create table failures (at timestamptz not null, waited float8)");
+	await server.sql(`create function note_failure() returns trigger language plpgsql as $$ begin
+		insert into failures select clock_timestamp(), extract(epoch from clock_timestamp() - max(at)) from failures;
+		perform pg_sleep(0.3);
+		return new;
+	end $$`);
+	await server.sql(`create trigger note_failure before update on integrations for each row
+		when (new.status -> 'applyFailures' is distinct from old.status -> 'applyFailures'
+			and new.status ? 'applyFailures') execute function note_failure()`);
 }
 
 async function databaseName({ server, tenant }: ClerkServer): Promise<string> {

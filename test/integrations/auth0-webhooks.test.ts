@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { generateAuth0User } from "../fixtures/auth0/users.ts";
 import { apiLogEntry, auth0User, logEntry, streamEvent } from "../fixtures/auth0/webhooks.ts";
+import { until } from "../support/until.ts";
 import { connect, post, put, startAuth0Server } from "./auth0-server.ts";
 import { getIntegration, projectSql, settledInbound, userEvents } from "./clerk-server.ts";
 
@@ -151,6 +152,24 @@ describe("POST /v1/integrations/auth0/webhook/{projectID}", () => {
 		expect(inbound.map(({ state }) => state)).toEqual(["processed", "processed"]);
 		expect(await projectSql(server, tenant, usersSql)).toHaveLength(2);
 		expect(auth0.requests.filter(({ status }) => status === 503)).toHaveLength(1);
+	});
+
+	it("waits as long as Auth0 asks for, unless the customer changes the credentials", async () => {
+		const started = await startAuth0Server({ users: [generateAuth0User(1)] });
+		const { server, auth0, tenant } = started;
+		const secret = await connect(started, { credentials: auth0.credentials });
+		auth0.failNext(429, 1, { "retry-after": "3600" });
+		await post(started, secret, [logEntry("ss", { user_id: generateAuth0User(1).user_id })]);
+		await until(async () => (await getIntegration(server, tenant)).config.last_error);
+		await post(started, secret, streamEvent("user.created"));
+		const [waiting] = await server.sql(
+			`select count(*)::int as count from pgboss.job where name = 'inbound.apply' and state = 'created'
+				and start_after > now() + interval '50 minutes'`,
+		);
+		expect(waiting?.count).toBe(1);
+		expect(await put(started, { credentials: auth0.credentials })).toMatchObject({ status: 200 });
+		await settledInbound(server, 2);
+		expect(await projectSql(server, tenant, usersSql)).toHaveLength(2);
 	});
 
 	it("fails an entry whose user may not be read, without holding up what follows", async () => {
