@@ -5,7 +5,7 @@ import { carryThrough } from "./core/carry-through.ts";
 import { createLoop, type Loop } from "./core/loop.ts";
 import { createEngine, type Engine } from "./deliveries/engine/engine.ts";
 import type { ReadinessCheck } from "./http/health.ts";
-import { sweepInbound } from "./inbound/sweep-inbound.ts";
+import { createInboundSweep } from "./inbound/sweep-inbound.ts";
 import { monitor } from "./monitoring.ts";
 import {
 	closeOutside,
@@ -101,7 +101,7 @@ async function closeCluster(ctx: Context, databaseUrl: string): Promise<void> {
 /** What is done again and again besides the queue's and the engine's loops. */
 function createLoops(ctx: Context, { clock, runsTasks }: Outside): Record<string, Loop> {
 	const { log } = ctx;
-	const sweep = () => sweepInbound(ctx);
+	const sweep = createInboundSweep(ctx);
 	return {
 		clock: createLoop({ name: "clock", everyMs: clockSyncMs, work: clock.sync, log }),
 		...(runsTasks && {

@@ -32,6 +32,8 @@ const batchBytesMax = 16 * 1024 * 1024;
 const waitingBytesMax = 128 * 1024 * 1024;
 /** Small enough that two batches are under way when many come: while one waits for the disk, the next is read. */
 const requestsMax = 32;
+/** Comes before every id. */
+const nilUuid = "00000000-0000-0000-0000-000000000000";
 
 const { document: _document, bodyHash: _bodyHash, ...summaryColumns } = getTableColumns(inboundWebhooks);
 
@@ -146,9 +148,13 @@ export function inboundStore({ orm, prepared }: Database) {
 			return row ?? null;
 		},
 
-		/** Integrations whose first waiting webhook waits for longer than their task should take. */
-		async listOverdue(seconds: number, limit: number): Promise<IntegrationId[]> {
-			const rows = await prepared<{ id: string }>("list_overdue_inbound", overdueSql, [seconds, limit]);
+		/** Integrations whose first waiting webhook waits for longer than their task should take, in order of their ids. */
+		async listOverdue(
+			seconds: number,
+			{ after, limit }: { after: IntegrationId | null; limit: number },
+		): Promise<IntegrationId[]> {
+			const values = [seconds, limit, after === null ? nilUuid : toUuid(after)];
+			const rows = await prepared<{ id: string }>("list_overdue_inbound", overdueSql, values);
 			return rows.map((row) => fromUuid("int", row.id));
 		},
 
@@ -188,7 +194,8 @@ type LateRow = Omit<LateIntegration, "integrationId" | "projectId"> & {
 // One step through the index of waiting webhooks for each integration that has any, however many it has.
 const overdueSql = `
 with recursive waiting as (
-	(select integration_id, received_at from inbound_webhooks where state = 'received'
+	(select integration_id, received_at from inbound_webhooks
+		where state = 'received' and integration_id > $3::uuid
 		order by integration_id, id limit 1)
 	union all
 	select first.integration_id, first.received_at from waiting w cross join lateral (

@@ -140,7 +140,7 @@ const cases: Case[] = [
 		"inbound.listWaiting",
 		(database, { integrationId }) => inboundStore(database).listWaiting(integrationId, limit),
 	],
-	["inbound.listOverdue", (database) => inboundStore(database).listOverdue(30, limit)],
+	["inbound.listOverdue", (database) => inboundStore(database).listOverdue(30, { after: null, limit })],
 ];
 
 let server: TestServer;

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { fromUuid, newUuid } from "../../src/core/ids.ts";
 import { inboundStore } from "../../src/inbound/store.ts";
+import { createInboundSweep } from "../../src/inbound/sweep-inbound.ts";
 import { openDatabase } from "../../src/platform/db.ts";
 import { measuring } from "../support/explain.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
@@ -18,6 +19,12 @@ async function waitingFor({ sql }: TestServer, integration: string, secondsAgo: 
 	);
 }
 
+/** The integrations whose task waits. */
+async function tasks({ sql }: TestServer): Promise<string[]> {
+	const text = "select singleton_key as id from pgboss.job where name = 'inbound.apply'";
+	return (await sql<{ id: string }>(text)).map(({ id }) => id).toSorted();
+}
+
 it("integrations with webhooks that wait too long are found once each, and those not that wait for their task", async () => {
 	const server = await startTestServer({ env: { ROLE: "api" } });
 	const [late, later, fresh] = [newUuid(), newUuid(), newUuid()];
@@ -26,11 +33,26 @@ it("integrations with webhooks that wait too long are found once each, and those
 	await waitingFor(server, later, 0, 1);
 	await waitingFor(server, fresh, 4, 2);
 	const { inbound } = server.ctx.stores;
-	const found = await inbound.listOverdue(5, 10);
+	const found = await inbound.listOverdue(5, { after: null, limit: 10 });
 	expect(found.toSorted()).toEqual([late, later].map((id) => fromUuid("int", id)).toSorted());
-	expect(await inbound.listOverdue(5, 1)).toHaveLength(1);
+	expect(await inbound.listOverdue(5, { after: null, limit: 1 })).toHaveLength(1);
 	await server.sql("update inbound_webhooks set state = 'processed'");
-	expect(await inbound.listOverdue(5, 10)).toEqual([]);
+	expect(await inbound.listOverdue(5, { after: null, limit: 10 })).toEqual([]);
+});
+
+it("those that cannot take effect never hide another whose task was lost: each sweep goes on where the last ended", async () => {
+	const server = await startTestServer({ env: { ROLE: "api" } });
+	const integrations = Array.from({ length: 5 }, () => newUuid());
+	for (const integration of integrations) await waitingFor(server, integration, 60, 2);
+	const sweep = createInboundSweep(server.ctx, 2);
+	const ids = integrations.map((id): string => fromUuid("int", id)).toSorted();
+	for (const found of [2, 4, 5]) {
+		await sweep();
+		expect(await tasks(server)).toEqual(ids.slice(0, found));
+	}
+	await server.sql("delete from pgboss.job where name = 'inbound.apply'");
+	await sweep();
+	expect(await tasks(server)).toEqual(ids.slice(0, 2));
 });
 
 it("finding them costs no more when 100,000 wait for one, before and after the planner has heard of it", async () => {
@@ -44,7 +66,7 @@ it("finding them costs no more when 100,000 wait for one, before and after the p
 	});
 	const pages = async () => {
 		const measured: { pages: number; wastedRows: number }[] = [];
-		await inboundStore(measuring(pool, measured)).listOverdue(5, 1_000);
+		await inboundStore(measuring(pool, measured)).listOverdue(5, { after: null, limit: 1_000 });
 		return measured[0]?.pages ?? Number.NaN;
 	};
 	try {
