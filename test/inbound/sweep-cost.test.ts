@@ -9,6 +9,8 @@ import { silentLog } from "../support/silent-log.ts";
 
 /** Webhooks of one integration that came some time ago and wait, and the planner not told of them. */
 async function waitingFor({ sql }: TestServer, integration: string, secondsAgo: number, count: number) {
+	// Ids of one millisecond have no order, and the first of them is to be the first that came.
+	await sql("select pg_sleep(0.002)");
 	await sql(
 		`insert into inbound_webhooks (organization_id, id, project_id, integration_id, provider, provider_event_id, type,
 			state, document, body_hash, received_at)
