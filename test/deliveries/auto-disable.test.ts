@@ -1,8 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { toUuid } from "../../src/core/ids.ts";
+import { failureStore } from "../../src/deliveries/engine/failure-store.ts";
+import { ourLosses } from "../../src/deliveries/engine/verdict.ts";
 import type { DatabaseClock } from "../../src/platform/database-clock.ts";
+import { openDatabase } from "../../src/platform/db.ts";
+import { measuring } from "../support/explain.ts";
 import { holding } from "../support/held-lock.ts";
-import type { Receiver } from "../support/receiver.ts";
+import type { Receiver, Reply } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { silentLog } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
 import {
 	type AddedEndpoint,
@@ -10,9 +16,11 @@ import {
 	addOrganization,
 	type Body,
 	getBody,
+	listAttempts,
 	listDeliveries,
 	newestDelivery,
 	type Owner,
+	passLeases,
 	passTime,
 	publish,
 	receiving,
@@ -36,9 +44,9 @@ beforeEach(async () => {
 	endpoint = await addEndpoint(server, owner, { url: receiver.url });
 });
 
-/** Publishes that many events one after the other, each answered with the status. */
-async function deliver(status: number, count: number): Promise<void> {
-	receiver.respondWith(status);
+/** Publishes that many events one after the other, each answered in the same way. */
+async function deliver(reply: Reply, count: number): Promise<void> {
+	receiver.respondWith(reply);
 	for (let at = 0; at < count; at += 1) {
 		const { event } = await publish(server, owner, { type: "a.b", data: at });
 		const isOver = (delivery: Body) => delivery.event_id === event.id && delivery.state !== "pending";
@@ -50,6 +58,34 @@ async function deliver(status: number, count: number): Promise<void> {
 async function advance(ms: number): Promise<void> {
 	await server.advance(ms);
 	await (server.ctx.clock as DatabaseClock).sync();
+}
+
+/** Fails for days, and often enough, with one event alone. */
+async function failOneEvent(): Promise<void> {
+	await deliver(500, 1);
+	await advance(6 * daysMs);
+	const [{ id }] = await listDeliveries(server, owner, endpoint);
+	for (let count = 0; count < 11; count += 1) {
+		const path = `${endpoint.path}/deliveries/${id}/redeliver`;
+		const { body } = await server.call("POST", path, { key: owner.key });
+		const isOver = (delivery: Body) => delivery.id === body.delivery.id && delivery.state === "failed";
+		await newestDelivery(server, owner, endpoint, isOver);
+	}
+}
+
+/** Publishes an event whose delivery is left as a server that died in its 100th attempt leaves it, and given up. */
+async function loseDelivery(): Promise<Body> {
+	await server.sql("insert into delivery_pause default values");
+	const published = await publish(server, owner, { type: "a.b", data: 1 });
+	await server.sql(
+		`update deliveries set attempts = 100, max_attempts = 100, claim_id = gen_random_uuid(),
+			updated_at = clock_now(), lease_until = clock_now() + interval '1 second'
+		where endpoint_id = $1 and state = 'pending'`,
+		[toUuid(endpoint.id)],
+	);
+	await server.sql("delete from delivery_pause");
+	await passLeases(server, 2_000, endpoint);
+	return published;
 }
 
 const shown = async (): Promise<Body> => (await getBody(server, owner, endpoint.path)).webhook_endpoint;
@@ -94,18 +130,29 @@ describe("an endpoint that fails for days", () => {
 	});
 
 	it("stays active while all its failures are of one event", async () => {
-		await deliver(500, 1);
-		await advance(6 * daysMs);
-		const [{ id }] = await listDeliveries(server, owner, endpoint);
-		for (let count = 0; count < 11; count += 1) {
-			const path = `${endpoint.path}/deliveries/${id}/redeliver`;
-			const { body } = await server.call("POST", path, { key: owner.key });
-			const isOver = (delivery: Body) => delivery.id === body.delivery.id && delivery.state === "failed";
-			await newestDelivery(server, owner, endpoint, isOver);
-		}
+		await failOneEvent();
 		expect(await shown()).toMatchObject({ is_active: true });
 		await deliver(500, 1);
 		expect(await shown()).toMatchObject({ is_active: false });
+	});
+
+	it("is disabled, too, when what it answers is no HTTP that can be read, which is `unknown` in the log", async () => {
+		const endless = { status: 200, headers: { "x-long": "x".repeat(17 * 1024) } };
+		await deliver(endless, 9);
+		await advance(5 * daysMs);
+		await deliver(endless, 1);
+		expect(await shown()).toMatchObject({ is_active: false });
+		const deliveries = await listDeliveries(server, owner, endpoint);
+		expect(new Set(deliveries.map(({ error_code: code }) => code))).toEqual(new Set(["unknown"]));
+	});
+
+	it("stays active when the attempts on its other events were lost by the server", async () => {
+		await failOneEvent();
+		const { event } = await loseDelivery();
+		const delivery = await newestDelivery(server, owner, endpoint, ({ state }) => state !== "pending");
+		expect(delivery).toMatchObject({ event_id: event.id, state: "failed", error_code: "unknown" });
+		expect(await listAttempts(server, owner, endpoint, delivery.id)).toHaveLength(2);
+		expect(await shown()).toMatchObject({ is_active: true });
 	});
 
 	it("stays active when one success came between", async () => {
@@ -147,6 +194,54 @@ describe("an endpoint that fails for days", () => {
 		expect((await changed).body.webhook_endpoint).toMatchObject({ is_active: true, disabled_reason: null });
 		await deliver(500, 1);
 		expect(await shown()).toMatchObject({ is_active: true });
+	});
+});
+
+describe("looking whether an endpoint has failed for too long", () => {
+	/** Failed and pending deliveries of the last days, with attempts that we lost alone, and the planner not told of them. */
+	async function lose(count: number): Promise<void> {
+		await server.sql(
+			`with made as (
+				insert into deliveries (organization_id, id, endpoint_id, event_id, event_type, origin, state, attempts,
+					max_attempts, next_attempt_at, error_code, created_at, updated_at)
+				select $1, uuid_v7(), $2, uuid_v7(), 'a', 'event', case when n % 2 = 0 then 'failed' else 'pending' end, 1, 8,
+					clock_now() + interval '1 day', 'unknown', clock_now(), clock_now()
+				from generate_series(1, $3::int) n
+				returning organization_id, id, endpoint_id
+			)
+			insert into delivery_attempts (organization_id, id, endpoint_id, delivery_id, number, at, duration_ms,
+				error_code, error)
+			select organization_id, uuid_v7(), endpoint_id, id, 1, clock_now(), 0, 'unknown', $4 from made`,
+			[toUuid(owner.organizationId), toUuid(endpoint.id), count, ourLosses.stopped],
+		);
+	}
+
+	it("costs no more the more it has failed, whatever its attempts say", async () => {
+		await server.sql(
+			`update endpoint_health set failing_since = clock_now() - interval '6 days', consecutive_failures = 10
+			where endpoint_id = $1`,
+			[toUuid(endpoint.id)],
+		);
+		const pool = openDatabase({
+			url: server.databaseUrl,
+			applicationName: "test",
+			connectionsMax: 1,
+			log: silentLog,
+			statementTimeoutMs: 30_000,
+			plansByKey: true,
+		});
+		onTestFinished(() => pool.close());
+		const pages = async () => {
+			const measured: { pages: number; wastedRows: number }[] = [];
+			await failureStore(measuring(pool, measured)).disableFailing([endpoint.id]);
+			return measured[0]?.pages ?? Number.NaN;
+		};
+		await lose(1_000);
+		const few = await pages();
+		await lose(60_000);
+		expect(await pages()).toBeLessThan(2 * few);
+		await server.sql("analyze deliveries, delivery_attempts");
+		expect(await pages()).toBeLessThan(2 * few);
 	});
 });
 

@@ -7,7 +7,7 @@ import {
 	toUuid,
 } from "../../core/ids.ts";
 import type { Database } from "../../platform/db.ts";
-import { attemptsMax } from "./verdict.ts";
+import { attemptsMax, ourLosses } from "./verdict.ts";
 
 /** A delivery that this process holds until its lease runs out, with all that is needed to send it. */
 export type ClaimedDelivery = {
@@ -160,7 +160,7 @@ with candidates as (
 ), lost as (
 	insert into delivery_attempts (organization_id, id, endpoint_id, delivery_id, number, at, duration_ms, error_code, error)
 	select organization_id, uuid_v7(), endpoint_id, id, attempts, lost_at, 0, 'unknown',
-		'The server stopped during this attempt; whether it arrived is not known.'
+		'${ourLosses.stopped}'
 	from picked where lost_claim is not null
 ), served as (
 	update delivery_lanes l set

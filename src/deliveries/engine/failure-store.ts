@@ -8,6 +8,7 @@ import {
 } from "../../core/ids.ts";
 import type { Database } from "../../platform/db.ts";
 import type { AttemptResult } from "./settle-store.ts";
+import { ourLosses } from "./verdict.ts";
 
 /** An endpoint as its operational events show it. */
 export type FailedEndpoint = {
@@ -87,8 +88,10 @@ from unnest($1::uuid[], $2::text[]) as gone(endpoint_id, url)
 where w.id = gone.endpoint_id and w.url = gone.url and w.is_active
 returning ${shown}`;
 
-// The rows of health name the few endpoints that are worth a look at their attempts. An attempt that we lost
-// ourselves (`unknown`) says nothing of the receiver.
+// The rows of health name the few endpoints that are worth a look at their attempts. However long their history, and
+// whatever it holds, only so many deliveries are looked at: the newest that failed, and of the pending ones those
+// whose next attempt is furthest away, for what was never tried is due already. An attempt that we lost ourselves says
+// nothing of the receiver.
 const disableFailingSql = `
 with failing as (
 	select endpoint_id, failing_since from endpoint_health
@@ -97,10 +100,15 @@ with failing as (
 ), worn_out as (
 	select f.endpoint_id, f.failing_since from failing f cross join lateral (
 		select count(*) as attempts, count(distinct event_id) as events from (
-			select d.event_id from deliveries d join delivery_attempts a on a.delivery_id = d.id
-			where d.endpoint_id = f.endpoint_id and d.state in ('pending', 'failed') and d.error_code is not null
-				and d.updated_at >= f.failing_since and a.at >= f.failing_since
-				and a.error_code is not null and a.error_code <> 'unknown'
+			select d.event_id from (
+				(select id, event_id, error_code, updated_at from deliveries
+					where endpoint_id = f.endpoint_id and state = 'failed' order by id desc limit 200)
+				union all
+				(select id, event_id, error_code, updated_at from deliveries
+					where endpoint_id = f.endpoint_id and state = 'pending' order by next_attempt_at desc limit 200)
+			) d join delivery_attempts a on a.delivery_id = d.id
+			where d.error_code is not null and d.updated_at >= f.failing_since and a.at >= f.failing_since
+				and a.error_code is not null and a.error not in ('${ourLosses.stopped}', '${ourLosses.givenUp}')
 			limit 1000
 		) failed
 	) counted where counted.attempts >= 10 and counted.events >= 2

@@ -22,11 +22,20 @@ export type Verdict =
  */
 export const attemptsMax = 100;
 
+/**
+ * What the log says of attempts that we lost ourselves, and of no other: they share `unknown` with answers that are no
+ * HTTP. Attempts are known by these sentences for as long as they are kept, so neither changes.
+ */
+export const ourLosses = {
+	stopped: "The server stopped during this attempt; whether it arrived is not known.",
+	givenUp: "The server stopped during too many attempts of this delivery, so it was given up.",
+};
+
 export const lostTooOften: Verdict = {
 	state: "failed",
 	responseStatus: null,
 	errorCode: "unknown",
-	error: "The server stopped during too many attempts of this delivery, so it was given up.",
+	error: ourLosses.givenUp,
 	waitMs: null,
 };
 
