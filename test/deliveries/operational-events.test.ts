@@ -1,6 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { type EndpointId, toUuid } from "../../src/core/ids.ts";
+import { failureStore } from "../../src/deliveries/engine/failure-store.ts";
+import { openDatabase } from "../../src/platform/db.ts";
 import type { ReceivedRequest, Receiver } from "../support/receiver.ts";
 import { startTestServer, type TestServer } from "../support/server.ts";
+import { silentLog } from "../support/silent-log.ts";
 import { until } from "../support/until.ts";
 import {
 	type AddedEndpoint,
@@ -163,6 +167,80 @@ describe("delivery.exhausted", () => {
 		await server.call("POST", `${endpoint.path}/test`, { key: owner.key });
 		await newestDelivery(server, owner, endpoint, ({ state }) => state === "failed");
 		expect(await eventsOf("delivery.exhausted")).toEqual([]);
+	});
+});
+
+describe("delivery.exhausted of more endpoints than one transaction tells of", () => {
+	const inAll = 45;
+
+	function addMany(on: TestServer, of: Owner, url: string): Promise<AddedEndpoint[]> {
+		const body = { url, event_types: ["many.*"] };
+		return Promise.all([...Array(inAll)].map(() => addEndpoint(on, of, body)));
+	}
+
+	it("tells of each of them once, and of no more than 20 at a time", async () => {
+		const dead = await receiving();
+		const endpoints = await addMany(server, owner, dead.url);
+		const allThere = Promise.withResolvers<void>();
+		dead.respondWith(async () => {
+			if (dead.requests.length === inAll) allThere.resolve();
+			await allThere.promise;
+			return 500;
+		});
+		await publish(server, owner, { type: "many.b", data: 1 });
+		const requests = await watcher.waitFor(inAll);
+		const told = requests.map((each) => bodyOf(each).data);
+		expect(told.map((data) => data.endpoint_id).toSorted()).toEqual(endpoints.map(({ id }) => id).toSorted());
+		expect(told.every(({ count }) => count === 1)).toBe(true);
+		const mine = "organization_id = $1 and type = 'delivery.exhausted'";
+		const transactions = await server.sql<{ told: number }>(
+			`select count(*)::int as told from events where ${mine} group by xmin::text`,
+			[toUuid(owner.organizationId)],
+		);
+		expect(Math.max(...transactions.map((each) => each.told))).toBeLessThanOrEqual(20);
+		expect(transactions.reduce((sum, each) => sum + each.told, 0)).toBe(inAll);
+	});
+
+	it("takes in turn those never told of and those longest ago, and with results only what is of their endpoints", async () => {
+		const api = await startTestServer({ env: { ROLE: "api" } });
+		const of = await addOrganization(api);
+		const ids = (await addMany(api, of, receiver.url)).map(({ id }) => id);
+		// Twenty were never told of; of the last it was within the hour.
+		await api.sql(
+			`insert into delivery_exhaustions (endpoint_id, organization_id, count, first_delivery_id, last_delivery_id, told_at)
+			select id, id, 2, id, id, case when at > 20 then clock_now() - interval '2 hours' end
+			from unnest($1::uuid[]) with ordinality as e(id, at)`,
+			[ids.map(toUuid)],
+		);
+		await api.sql("update delivery_exhaustions set told_at = clock_now() where endpoint_id = $1", [
+			toUuid(ids[inAll - 1] ?? ""),
+		]);
+		const database = openDatabase({
+			url: api.databaseUrl,
+			applicationName: "test",
+			connectionsMax: 1,
+			log: silentLog,
+			statementTimeoutMs: 30_000,
+			plansByKey: true,
+		});
+		onTestFinished(() => database.close());
+		const store = failureStore(database);
+		const idsOf = (taken: { id: EndpointId }[]) => taken.map(({ id }) => id).toSorted();
+		expect(idsOf(await store.takeExhaustionsOf(ids.slice(-3)))).toEqual(ids.slice(-3, -1).toSorted());
+		expect(await store.takeExhaustionsOf(ids.slice(20, 42))).toHaveLength(20);
+		expect(idsOf(await store.takeExhaustions())).toEqual(ids.slice(0, 20).toSorted());
+		expect(await store.takeExhaustions()).toHaveLength(2);
+		expect(await store.takeExhaustions()).toEqual([]);
+		await api.advance(3600_000);
+		const longAgo = ids.slice(30);
+		await api.sql(
+			`update delivery_exhaustions set count = 3,
+				told_at = told_at - case when endpoint_id = any ($1) then interval '1 hour' else '0' end`,
+			[longAgo.map(toUuid)],
+		);
+		const taken = await store.takeExhaustions();
+		expect(taken).toHaveLength(20);
+		expect(idsOf(taken)).toEqual(expect.arrayContaining(longAgo));
 	});
 });
 

@@ -28,6 +28,12 @@ export type Exhaustion = FailedEndpoint & {
 	lastDeliveryId: DeliveryId;
 };
 
+/**
+ * Of how many endpoints one transaction tells: an organization may have a thousand, each of which hears of each. More
+ * would be beyond what a statement may take, and be tried in vain for ever.
+ */
+const exhaustionsMax = 20;
+
 export function failureStore(database: Database) {
 	return {
 		/** Disables the endpoints that answered 410, unless they have another URL by now. */
@@ -66,15 +72,17 @@ export function failureStore(database: Database) {
 			]);
 		},
 
-		/** Takes what may be told now: of each endpoint at most once an hour. */
+		/** Takes what may be told now of these endpoints: of each at most once an hour, and of so many at once. */
+		async takeExhaustionsOf(endpointIds: readonly EndpointId[]): Promise<Exhaustion[]> {
+			const values = [endpointIds.map(toUuid)];
+			const rows = await database.prepared<ExhaustionRow>("take_own_exhaustions", takeOwnSql, values);
+			return rows.map(exhaustionOf);
+		},
+
+		/** The same of any endpoint: first those that were never told of, then those longest ago. */
 		async takeExhaustions(): Promise<Exhaustion[]> {
-			const rows = await database.prepared<ExhaustionRow>("take_exhaustions", takeExhaustionsSql, []);
-			return rows.map((row) => ({
-				...endpointOf(row),
-				count: row.count,
-				firstDeliveryId: fromUuid("whd", row.first_delivery_id),
-				lastDeliveryId: fromUuid("whd", row.last_delivery_id),
-			}));
+			const rows = await database.prepared<ExhaustionRow>("take_exhaustions", takeAnySql, []);
+			return rows.map(exhaustionOf);
 		},
 	};
 }
@@ -134,16 +142,31 @@ on conflict (endpoint_id) do update set count = x.count + excluded.count,
 	first_delivery_id = case when x.count = 0 then excluded.first_delivery_id else x.first_delivery_id end,
 	last_delivery_id = excluded.last_delivery_id`;
 
-const takeExhaustionsSql = `
-with due as (
-	select * from delivery_exhaustions
-	where count > 0 and (told_at is null or told_at <= clock_now() - interval '1 hour')
-	order by endpoint_id for update skip locked
-), told as (
+const takenOf = (due: string) => `
+with due as (${due}), told as (
 	update delivery_exhaustions x set count = 0, told_at = clock_now() from due where x.endpoint_id = due.endpoint_id
 )
 select ${shown}, due.count, due.first_delivery_id, due.last_delivery_id
 from due join webhook_endpoints w on w.id = due.endpoint_id`;
+
+const takeOwnSql = takenOf(`
+	select * from delivery_exhaustions
+	where endpoint_id = any ($1::uuid[]) and count > 0
+		and (told_at is null or told_at <= clock_now() - interval '1 hour')
+	limit ${exhaustionsMax} for update skip locked`);
+
+// Each half in the order of the index, so that neither reads what may not be told yet.
+const takeAnySql = takenOf(`
+	select * from (
+		select * from delivery_exhaustions where count > 0 and told_at is null
+		limit ${exhaustionsMax} for update skip locked
+	) never
+	union all
+	select * from (
+		select * from delivery_exhaustions where count > 0 and told_at <= clock_now() - interval '1 hour'
+		order by told_at limit ${exhaustionsMax} for update skip locked
+	) earlier
+	limit ${exhaustionsMax}`);
 
 type EndpointRow = {
 	id: string;
@@ -154,6 +177,15 @@ type EndpointRow = {
 };
 type DisabledRow = EndpointRow & { disabled_reason: string };
 type ExhaustionRow = EndpointRow & { count: number; first_delivery_id: string; last_delivery_id: string };
+
+function exhaustionOf(row: ExhaustionRow): Exhaustion {
+	return {
+		...endpointOf(row),
+		count: row.count,
+		firstDeliveryId: fromUuid("whd", row.first_delivery_id),
+		lastDeliveryId: fromUuid("whd", row.last_delivery_id),
+	};
+}
 
 function endpointOf(row: EndpointRow): FailedEndpoint {
 	return {

@@ -29,6 +29,9 @@ export type SettleContext = {
 	tracing: Tracing;
 };
 
+/** Of one call: the loop that makes it is to come round. */
+const stepsMax = 10;
+
 /**
  * Writes results. Where some failed, what follows from that commits with them: an endpoint that answered 410 or has
  * failed for too long is disabled, and operational events are published. Those of operational events cause none.
@@ -45,23 +48,34 @@ export async function settleResults(ctx: SettleContext, results: readonly Attemp
 	});
 }
 
-/** Publishes what was held back because its endpoint was told of within the hour. */
+/**
+ * Publishes what was held back: its endpoint was told of within the hour, or too many others at the same time. In
+ * steps, so that none is too large; what is left after some waits for the next call.
+ */
 export async function tellExhaustions(ctx: SettleContext): Promise<void> {
-	await publishingAfter(ctx, takeExhaustions);
+	for (let step = 0; step < stepsMax; step += 1) {
+		const told = await publishingAfter(ctx, async ({ failures }) =>
+			(await failures.takeExhaustions()).map(deliveryExhausted),
+		);
+		if (told === 0) return;
+	}
 }
 
+/** Runs the work and publishes what it returns in one transaction. Returns how many events. */
 async function publishingAfter(
 	ctx: SettleContext,
 	work: (stores: EngineStores) => Promise<NewEvent[]>,
-): Promise<void> {
+): Promise<number> {
 	const woken: EndpointId[] = [];
-	await ctx.transaction(async (stores) => {
+	const count = await ctx.transaction(async (stores) => {
 		const events = await work(stores);
 		const { clock, config, tracing } = ctx;
 		const wakeDeliveries = (endpointIds: readonly EndpointId[]) => void woken.push(...endpointIds);
 		if (events.length > 0) await publishEvents({ stores, clock, config, tracing, wakeDeliveries }, events);
+		return events.length;
 	});
 	ctx.wake(woken);
+	return count;
 }
 
 async function disableEndpoints(stores: EngineStores, failed: readonly AttemptResult[]): Promise<NewEvent[]> {
@@ -91,7 +105,10 @@ async function auditDisabled(stores: EngineStores, endpoint: DisabledEndpoint): 
 	);
 }
 
-/** A test's only attempt exhausts nothing, and of a 410 the endpoint's end tells. */
+/**
+ * A test's only attempt exhausts nothing, and of a 410 the endpoint's end tells. Nothing is told of endpoints that did
+ * not fail here: these results would wait for what another organization has to be told.
+ */
 async function countExhausted(stores: EngineStores, failed: readonly AttemptResult[]): Promise<NewEvent[]> {
 	const exhausted = failed.filter(
 		(result) =>
@@ -102,11 +119,8 @@ async function countExhausted(stores: EngineStores, failed: readonly AttemptResu
 	);
 	if (exhausted.length === 0) return [];
 	await stores.failures.countExhausted(exhausted);
-	return takeExhaustions(stores);
-}
-
-async function takeExhaustions({ failures }: Pick<EngineStores, "failures">): Promise<NewEvent[]> {
-	return (await failures.takeExhaustions()).map(deliveryExhausted);
+	const endpointIds = new Set(exhausted.map(({ delivery }) => delivery.endpointId));
+	return (await stores.failures.takeExhaustionsOf([...endpointIds])).map(deliveryExhausted);
 }
 
 function isTold({ delivery }: AttemptResult): boolean {
