@@ -83,10 +83,12 @@ describe("the audit log", () => {
 			const isAdmin = operation.id === "createOrganization";
 			const { text, rows } = await perform(operation, isAdmin ? server.adminToken : key);
 			const action = actionOf(operation);
-			const written = rows.map((row) => row.action);
+			// What others were refused before, while this was being set up, is written down a second later.
+			const isOurs = (row: Row) => row.action !== "access.refused" || row.actor_id === keyId;
+			const written = rows.filter(isOurs).map((row) => row.action);
 			expect([operation.id, written]).toEqual([operation.id, action === null ? [] : [action]]);
 			const actor = isAdmin ? ["admin", null] : ["api_key", keyId];
-			for (const row of rows) expectRow(row, { operation, actor, secrets: secretsIn(text) });
+			for (const row of rows.filter(isOurs)) expectRow(row, { operation, actor, secrets: secretsIn(text) });
 		}
 	});
 

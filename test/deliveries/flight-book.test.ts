@@ -120,10 +120,11 @@ describe("what a slow claim took", () => {
 		expect(book.limits(1_000)?.rows).toBe(before);
 	});
 
-	it("is told of once a minute", () => {
+	it("is told of once a minute, unless it took nothing", () => {
 		const book = createFlightBook({ concurrency: 100, endpointMax });
-		const isTold = (askedMs: number, tookMs: number) =>
-			book.hold([], { askedMs, answeredMs: askedMs + tookMs });
+		const isTold = (askedMs: number, tookMs: number, count = 1) =>
+			book.hold(claimed({ count }), { askedMs, answeredMs: askedMs + tookMs });
+		expect(isTold(500, 251, 0)).toBe(false);
 		expect(isTold(1_000, 250)).toBe(false);
 		expect(isTold(1_000, 251)).toBe(true);
 		expect(isTold(2_000, 251)).toBe(false);

@@ -5,7 +5,7 @@ import type { ClaimedDelivery, ClaimLimits } from "./claim-store.ts";
 export type FlightBook = {
 	/**
 	 * Puts in line what the last claim took; what it says of its endpoints is as old as its question. True for a claim
-	 * so slow that it is to be told of, once a minute at most.
+	 * that took something so slowly that it is to be told of, once a minute at most.
 	 */
 	hold(deliveries: readonly ClaimedDelivery[], claim: { askedMs: number; answeredMs: number }): boolean;
 	/** The next to be sent, counted as in flight from now on; undefined when none may go. */
@@ -93,7 +93,8 @@ export function createFlightBook(room: Room): FlightBook {
 			const atMs = tookMs > latestMs ? askedMs : Math.max(askedMs, answeredMs - staleMs + chanceMs);
 			for (const delivery of deliveries) hold(book, { delivery, atMs });
 			boundRows(book, tookMs > slowMs && isHeavy(deliveries));
-			if (tookMs <= slowMs || answeredMs - book.toldMs < slowToldMs) return false;
+			const wasTold = answeredMs - book.toldMs < slowToldMs;
+			if (tookMs <= slowMs || deliveries.length === 0 || wasTold) return false;
 			book.toldMs = answeredMs;
 			return true;
 		},
